@@ -1,0 +1,92 @@
+#pragma once
+
+#include <pthreadpool.h>
+
+#include <cstddef>
+#include <span>
+
+#include "edgeattn/machine.h"
+#include "edgeattn/plan.h"
+#include "edgeattn/status.h"
+
+namespace edgeattn {
+
+/// Trained weights of a block, float32, row-major, 4-byte aligned. Not kept: prepare copies what it needs.
+struct Weights {
+  const float* norm_weight = nullptr;   ///< [C]; null for Norm::kNone only
+  const float* norm_bias = nullptr;     ///< [C]; null for Norm::kNone only
+  const float* running_mean = nullptr;  ///< [C]; for Norm::kBatch only
+  const float* running_var = nullptr;   ///< [C], ≥ 0; for Norm::kBatch only
+  const float* qkv_weight = nullptr;    ///< [3C, C]: rows of q, then k, then v
+  const float* qkv_bias = nullptr;      ///< [3C]; null means zero
+  const float* out_weight = nullptr;    ///< [C, C]
+  const float* out_bias = nullptr;      ///< [C]; null means zero
+};
+
+/// Folded and packed weights in the caller's memory. Read-only once made: any number of blocks, shapes and threads may
+/// share one. The span must outlive every block bound to it.
+struct Prepared {
+  Spec spec;
+  PanelLayout projection;
+  const float* score_weight = nullptr;  ///< A and u, packed: T = A x̂ + u, scaled for exp2
+  const float* out_weight = nullptr;    ///< M and b', packed: Y = M o + b'
+  const float* norm = nullptr;          ///< [3, C]: mean, scale and shift (kBatch), or weight and bias in the last two rows
+};
+
+/// Bytes of the span that `prepare` fills, the same as Plan::prepared_bytes.
+EDGEATTN_API Status prepared_bytes(const Spec& spec, const Gemm& gemm, std::size_t& bytes) noexcept;
+
+/// Folds four projections into two, in float64, rounded once (docs/engine.md, Folding), and packs them into `memory`.
+///
+/// @param memory  at least prepared_bytes, aligned to 64
+/// kInvalidArgument names a tensor that is missing or not finite, also when the folded product is not; kTooSmall.
+EDGEATTN_API Status prepare(const Spec& spec, const Weights& weights, const Machine& machine, const Gemm& gemm,
+                            std::span<std::byte> memory, Prepared& prepared) noexcept;
+
+/// Time of a run by phase. Filled by Block::run, which adds to what is there.
+struct Profile {
+  double seconds[kPhases] = {};  ///< summed over slots, indexed by Phase
+};
+
+/// A block bound to its memory. Movable by copy: all state is in the spans, which must outlive it.
+class EDGEATTN_API Block {
+ public:
+  Block() noexcept = default;
+
+  /// Runs the block on `x`: y = x + to_out(attention(norm(x))).
+  ///
+  /// @param x  [B, C, H, W] or [B, H, W, C], the plan's layout; 4-byte aligned
+  /// @param y  same shape; x itself, or disjoint from it
+  /// @param profile  null, or where to add the time of each phase
+  /// @return kOk, or kInvalidArgument (null, misaligned or partly overlapping), and then y is untouched
+  ///
+  /// Never allocates, locks or throws, beyond what the pool does to start its threads. One call at a time on one Block;
+  /// different Blocks run side by side unless they share scratch. A non-finite value in an image makes every output of that
+  /// image NaN. The same bits for any number of threads, any pool and any addresses.
+  Status run(const float* x, float* y, Profile* profile = nullptr) noexcept;
+
+  [[nodiscard]] const Plan& plan() const noexcept { return plan_; }
+
+ private:
+  friend Status bind(const Plan&, const Prepared&, std::span<std::byte>, std::span<std::byte>, pthreadpool_t,
+                     Block&) noexcept;
+
+  Plan plan_;
+  Prepared prepared_;
+  std::byte* persistent_ = nullptr;
+  std::byte* scratch_ = nullptr;
+  pthreadpool_t pool_ = nullptr;
+};
+
+/// Makes a block that runs `plan` with `prepared`: creates its operators inside `persistent`.
+///
+/// @param persistent  at least plan.persistent_bytes, aligned to 64; belongs to this block
+/// @param scratch     at least plan.scratch_bytes, aligned to 64; written by bind and by run. Blocks may share it if neither
+///                    binding nor running overlaps in time
+/// @param pool        of any size, or null: then run uses the calling thread only. Must outlive the block
+/// Allocates nothing that lives on. kTooSmall and kInvalidArgument name the span with required and given bytes; kMismatch when
+/// plan and prepared, or plan and this machine, do not belong together; kGemm when XNNPACK refuses.
+EDGEATTN_API Status bind(const Plan& plan, const Prepared& prepared, std::span<std::byte> persistent,
+                         std::span<std::byte> scratch, pthreadpool_t pool, Block& block) noexcept;
+
+}  // namespace edgeattn

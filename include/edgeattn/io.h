@@ -1,0 +1,113 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "edgeattn/block.h"
+#include "edgeattn/plan.h"
+#include "edgeattn/status.h"
+
+/// Files and reports: what the tool and desktop hosts use. Uses the heap; exceptions stay inside.
+namespace edgeattn::io {
+
+enum class Dtype : std::uint8_t { kF64, kF32, kF16, kBf16, kOther };
+
+struct EDGEATTN_API TensorInfo {
+  std::string name;
+  std::string dtype_name;  ///< as the file spells it: "F32"
+  Dtype dtype = Dtype::kOther;
+  std::vector<std::size_t> shape;
+  std::size_t offset = 0;  ///< bytes from the start of the file
+  std::size_t bytes = 0;
+
+  [[nodiscard]] std::size_t elements() const noexcept;
+};
+
+/// A safetensors file, mapped read-only and checked in full before any tensor is handed out (docs/safetensors.md).
+class EDGEATTN_API SafetensorsFile {
+ public:
+  SafetensorsFile() noexcept;
+  SafetensorsFile(SafetensorsFile&&) noexcept;
+  SafetensorsFile& operator=(SafetensorsFile&&) noexcept;
+  ~SafetensorsFile();
+
+  /// kNotFound, kIo, kFormat (with the rule that the file breaks), kOutOfMemory. Messages start with the path.
+  static Status open(const std::string& path, SafetensorsFile& file) noexcept;
+  /// The same for bytes in memory, which must outlive `file`. `name` stands for the path in messages.
+  static Status parse(std::span<const std::byte> bytes, std::string_view name, SafetensorsFile& file) noexcept;
+
+  [[nodiscard]] const std::string& path() const noexcept;
+  /// In the order of their data.
+  [[nodiscard]] const std::vector<TensorInfo>& tensors() const noexcept;
+  [[nodiscard]] const TensorInfo* find(std::string_view name) const noexcept;
+
+  /// Converts a tensor to float32 (F64 rounded once, F16 and BF16 exactly). kUnsupported for another dtype, kInvalidArgument for
+  /// a tensor with no elements.
+  Status read(const TensorInfo& tensor, std::vector<float>& values) const noexcept;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Writes one float32 tensor. To a temporary name beside `path`, which is then renamed, unless `path` exists and is no regular
+/// file: that is written directly. kIo names the path and the reason; then nothing is left behind and an old file is untouched.
+EDGEATTN_API Status write_safetensors(const std::string& path, std::string_view tensor, std::span<const std::size_t> shape,
+                         std::span<const float> values) noexcept;
+
+/// Writes text with the same care as write_safetensors.
+EDGEATTN_API Status write_text(const std::string& path, std::string_view text) noexcept;
+
+/// A block recognised in a weights file.
+struct BlockEntry {
+  std::string prefix;     ///< "am." for am.norm.weight, or ""
+  std::string style;      ///< "ddpm"
+  std::size_t channels = 0;
+  Norm norm = Norm::kGroup;  ///< as far as the file tells: gn and in look alike and are kGroup
+  double default_eps = 0;    ///< of the style
+};
+
+/// Blocks whose keys and shapes are complete, sorted by prefix.
+EDGEATTN_API Status find_blocks(const SafetensorsFile& file, std::vector<BlockEntry>& blocks) noexcept;
+
+/// Which block of a file, and what the file cannot tell.
+struct BlockRequest {
+  const std::string* prefix = nullptr;  ///< null: the file's only block
+  const Norm* norm = nullptr;           ///< null: as the file's keys say
+  std::size_t groups = 32;
+  double eps = 0;                       ///< 0: the style's default
+  std::size_t heads = 1;
+};
+
+/// Weights read from a file, with the spec they belong to.
+struct EDGEATTN_API BlockWeights {
+  Spec spec;
+  std::string prefix;
+  std::string style;
+  std::vector<float> norm_weight, norm_bias, running_mean, running_var;
+  std::vector<float> qkv_weight, qkv_bias, out_weight, out_bias;
+
+  /// Views of the vectors; a missing tensor is null.
+  [[nodiscard]] Weights view() const noexcept;
+};
+
+/// Reads one block. kNotFound lists the prefixes that exist; kInvalidArgument and kFormat name file, tensor, and what was
+/// expected; a value that is not finite is kInvalidArgument.
+EDGEATTN_API Status load_block(const SafetensorsFile& file, const BlockRequest& request, BlockWeights& weights) noexcept;
+
+/// Normal random weights of deviation 1/√C and biases of deviation 0.1, from `seed`, for plans and benchmarks without a file.
+EDGEATTN_API Status random_block(const Spec& spec, std::uint64_t seed, BlockWeights& weights) noexcept;
+
+/// The memory map of a plan as a table for a terminal.
+EDGEATTN_API Status plan_text(const Plan& plan, std::string& text) noexcept;
+/// The object of `edgeattn plan --json`.
+EDGEATTN_API Status plan_json(const Plan& plan, std::string& text) noexcept;
+/// A picture of the memory map: bytes against phases.
+EDGEATTN_API Status plan_svg(const Plan& plan, std::string& text) noexcept;
+
+}  // namespace edgeattn::io

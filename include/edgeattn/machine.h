@@ -1,0 +1,99 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "edgeattn/status.h"
+
+namespace edgeattn {
+
+/// Instruction sets that kernels are written for. Each includes what the operating system must save for it.
+enum class Isa : std::uint8_t {
+  kAuto,    ///< the best that the machine has
+  kScalar,  ///< portable C++
+  kAvx2,    ///< AVX2 + FMA
+  kAvx512,  ///< AVX-512 F, BW, DQ, VL
+  kNeon,    ///< aarch64, or armv7 with NEON and VFPv4
+};
+
+[[nodiscard]] EDGEATTN_API const char* to_string(Isa isa) noexcept;
+
+/// What a plan needs to know of a processor. A plain value: tests fill it in for processors that are not there.
+struct EDGEATTN_API Machine {
+  bool avx2 = false;
+  bool avx512 = false;
+  bool neon = false;
+  std::size_t processors = 1;             ///< logical processors this process may run on
+  std::size_t l1d_bytes = 32 * 1024;      ///< per core
+  std::size_t l2_bytes = 512 * 1024;      ///< one instance
+  std::size_t l3_bytes = 0;               ///< one instance; 0 when there is none
+  std::size_t l2_sharing_processors = 1;  ///< logical processors that share one L2
+
+  [[nodiscard]] bool has(Isa isa) const noexcept;
+  [[nodiscard]] Isa best_isa() const noexcept;
+
+  bool operator==(const Machine&) const noexcept = default;
+};
+
+/// Reads the processor that the caller runs on: features from the processor, caches and processor count from the
+/// operating system (defaults of `Machine` where it does not tell). Never fails; may open files; keeps nothing.
+[[nodiscard]] EDGEATTN_API Machine detect_machine() noexcept;
+
+/// Where the packed weights of a fully connected operator keep each element.
+///
+/// The operand is cut in panels of `nr` outputs. A panel holds nr biases, then `depth()` rows of nr values; with kr > 1,
+/// kr consecutive inputs of one output stand together; with sr > 1 the inputs of a group of kr·sr are rotated by the
+/// output's index. Formula: pack.c of XNNPACK (`xnn_pack_f32_gemm_goi_w`).
+struct PanelLayout {
+  std::size_t inputs = 0;   ///< the product's inner dimension
+  std::size_t outputs = 0;  ///< columns of the product
+  std::uint32_t nr = 1;
+  std::uint32_t kr = 1;  ///< power of two
+  std::uint32_t sr = 1;  ///< power of two
+
+  [[nodiscard]] constexpr std::size_t depth() const noexcept {
+    const std::size_t group = std::size_t{kr} * sr;
+    return (inputs + group - 1) / group * group;
+  }
+  [[nodiscard]] constexpr std::size_t panels() const noexcept { return (outputs + nr - 1) / nr; }
+  [[nodiscard]] constexpr std::size_t panel_stride() const noexcept { return nr * (1 + depth()); }
+  /// Elements of the whole operand, padding included.
+  [[nodiscard]] constexpr std::size_t size() const noexcept { return panels() * panel_stride(); }
+  /// One value a row, in the order of the inputs: what the SIMD kernels write.
+  [[nodiscard]] constexpr bool plain() const noexcept { return kr == 1 && sr == 1; }
+  /// Index of the bias of `output`.
+  [[nodiscard]] constexpr std::size_t bias_offset(std::size_t output) const noexcept {
+    return output / nr * panel_stride() + output % nr;
+  }
+  /// Index of element (input, output); `input` < depth(), `output` < panels()·nr.
+  [[nodiscard]] constexpr std::size_t offset(std::size_t input, std::size_t output) const noexcept {
+    const std::size_t column = output % nr;
+    const std::size_t group = std::size_t{kr} * sr;
+    const std::size_t rotated = (input % group + group - column * kr % group) % group;
+    const std::size_t row = input / group * group + rotated / kr * kr;
+    return output / nr * panel_stride() + nr + row * nr + column * kr + input % kr;
+  }
+
+  bool operator==(const PanelLayout&) const noexcept = default;
+};
+
+/// What plans ask of the GEMM library. `gemm_traits` fills it in from XNNPACK; tests fill in other answers.
+struct Gemm {
+  /// Finds the layout of an operand by packing an index matrix of that size and explaining where every element landed.
+  Status (*probe)(std::size_t inputs, std::size_t outputs, PanelLayout& layout) noexcept = nullptr;
+  std::size_t operator_bytes = 0;   ///< memory of one operator, a multiple of 64
+  std::size_t operand_offset = 0;   ///< bytes into an operator to where it keeps the address of its packed operand
+  bool packs_at_creation = false;   ///< creating an operator writes one whole operand, which bind must have room for
+  std::size_t mr = 1;               ///< rows that the microkernel computes at once; 1 when unknown
+  const char* name = "";            ///< which adapter answers
+};
+
+/// Asks XNNPACK; initialises it when this is the process's first use of it, and what it keeps for the life of the process
+/// is allocated here. Temporary memory is freed again.
+///
+/// Thread-safe. kGemm when XNNPACK cannot be used: it was initialised by the host before edgeattn could give it its
+/// allocator (call gemm_traits before the host's own xnn_initialize), the processor is too old, or the layout of the
+/// packed operands is not understood.
+EDGEATTN_API Status gemm_traits(const Machine& machine, Gemm& gemm) noexcept;
+
+}  // namespace edgeattn

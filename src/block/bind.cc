@@ -1,0 +1,95 @@
+#include <algorithm>
+#include <span>
+
+#include "block/operators.h"
+#include "block/spans.h"
+#include "edgeattn/block.h"
+#include "plan/memory_map.h"
+
+namespace edgeattn {
+namespace {
+
+static_assert(sizeof(SlotOperators) == kOperatorsPerSlot * sizeof(Operator));
+
+Status check_belongs(const Plan& plan, const Prepared& prepared) noexcept {
+  if (plan.scratch_bytes == 0) return Status::error(StatusCode::kInvalidArgument, "the plan is empty");
+  if (prepared.score_weight == nullptr)
+    return Status::error(StatusCode::kInvalidArgument, "the prepared weights are empty");
+  if (!(plan.spec == prepared.spec) || !(plan.projection == prepared.projection))
+    return Status::error(StatusCode::kMismatch, "the prepared weights were made for another spec or XNNPACK than the plan");
+  const Machine machine = detect_machine();
+  if (machine.avx2 != plan.machine.avx2 || machine.avx512 != plan.machine.avx512 || machine.neon != plan.machine.neon)
+    return Status::error(StatusCode::kMismatch, "the plan was made for another processor than this one");
+  return {};
+}
+
+/// Hands out the places of one slot's operators in turn.
+class OperatorMaker {
+ public:
+  OperatorMaker(const Plan& plan, std::span<std::byte> objects, std::span<std::byte> work) noexcept
+      : plan_(plan), objects_(objects), work_(work) {}
+
+  Status make(std::size_t inputs, std::size_t outputs, std::size_t input_stride, std::size_t output_stride,
+              Operator& op) noexcept {
+    const std::span<std::byte> object = objects_.first(plan_.operator_bytes);
+    objects_ = objects_.subspan(plan_.operator_bytes);
+    return create_operator({.inputs = inputs, .outputs = outputs, .input_stride = input_stride, .output_stride = output_stride},
+                           plan_.operand_offset, object, work_, op);
+  }
+
+ private:
+  const Plan& plan_;
+  std::span<std::byte> objects_;
+  std::span<std::byte> work_;
+};
+
+Status make_operators(const Plan& plan, OperatorMaker maker, SlotOperators& slot) noexcept {
+  const std::size_t c = plan.spec.channels;
+  const std::size_t wide = plan.channel_stride;
+  const std::size_t narrow = plan.score_stride;
+  EDGEATTN_TRY(maker.make(c, c, wide, wide, slot.project));
+  EDGEATTN_TRY(maker.make(c, plan.last_key_block, wide, narrow, slot.last_keys));
+  EDGEATTN_TRY(maker.make(plan.last_key_block, c, narrow, wide, slot.last_values));
+  slot.keys = slot.last_keys;
+  slot.values = slot.last_values;
+  if (plan.key_block != plan.last_key_block) {
+    EDGEATTN_TRY(maker.make(c, plan.key_block, wide, narrow, slot.keys));
+    EDGEATTN_TRY(maker.make(plan.key_block, c, narrow, wide, slot.values));
+  }
+  return {};
+}
+
+/// The bytes of a shared region.
+std::span<std::byte> region_span(const Plan& plan, const char* name, std::span<std::byte> space) noexcept {
+  for (std::size_t i = 0; i < plan.shared_region_count; ++i)
+    if (const Region& region = plan.shared_regions[i]; region.name == name)
+      return space.subspan(region.offset, region.bytes);
+  return {};
+}
+
+}  // namespace
+
+Status bind(const Plan& plan, const Prepared& prepared, std::span<std::byte> persistent, std::span<std::byte> scratch,
+            pthreadpool_t pool, Block& block) noexcept {
+  EDGEATTN_TRY(check_belongs(plan, prepared));
+  EDGEATTN_TRY(check_span("persistent", persistent, plan.persistent_bytes));
+  EDGEATTN_TRY(check_span("scratch", scratch, plan.scratch_bytes));
+
+  const std::span<std::byte> table = region_span(plan, region::kOperatorTable, persistent);
+  const std::span<std::byte> objects = region_span(plan, region::kOperators, persistent);
+  const std::span<std::byte> work = region_span(plan, region::kBindWork, scratch);
+  const std::span<SlotOperators> slots(reinterpret_cast<SlotOperators*>(table.data()), plan.threads);
+  const std::size_t objects_per_slot = kOperatorsPerSlot * plan.operator_bytes;
+  for (std::size_t slot = 0; slot < plan.threads; ++slot) {
+    const OperatorMaker maker(plan, objects.subspan(slot * objects_per_slot, objects_per_slot), work);
+    EDGEATTN_TRY(make_operators(plan, maker, slots[slot]));
+  }
+  block.plan_ = plan;
+  block.prepared_ = prepared;
+  block.persistent_ = persistent.data();
+  block.scratch_ = scratch.data();
+  block.pool_ = pool;
+  return {};
+}
+
+}  // namespace edgeattn

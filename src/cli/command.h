@@ -1,0 +1,34 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cli/options.h"
+
+namespace edgeattn::cli {
+
+struct RunOptions : BlockOptions {
+  std::string input;
+  std::optional<std::string> tensor;
+  std::string output;
+  std::optional<std::string> reference;
+  std::optional<std::string> reference_tensor;
+};
+
+struct PlanCommandOptions : BlockOptions {
+  std::string shape;
+  std::optional<std::string> svg;
+};
+
+struct InspectOptions {
+  std::string weights;
+  bool json = false;
+};
+
+/// The subcommands. Each returns the text for standard output, and throws Failure, or CLI::ParseError for a wrong
+/// command line, before anything is written.
+std::string run_command(const RunOptions& options);
+std::string plan_command(const PlanCommandOptions& options);
+std::string inspect_command(const InspectOptions& options);
+
+}  // namespace edgeattn::cli

@@ -1,0 +1,52 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "cli/command.h"
+#include "cli/failure.h"
+#include "cli/text.h"
+#include "edgeattn/io.h"
+
+namespace edgeattn::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string json_report(const io::SafetensorsFile& file, const std::vector<io::BlockEntry>& entries) {
+  Json tensors = Json::array();
+  for (const io::TensorInfo& tensor : file.tensors())
+    tensors.push_back({{"name", tensor.name}, {"dtype", tensor.dtype_name}, {"shape", tensor.shape}});
+  Json blocks = Json::array();
+  for (const io::BlockEntry& block : entries)
+    blocks.push_back({{"prefix", block.prefix},
+                      {"style", block.style},
+                      {"channels", block.channels},
+                      {"norm", to_string(block.norm)}});
+  return Json{{"tensors", tensors}, {"blocks", blocks}}.dump() + "\n";
+}
+
+std::string text_report(const io::SafetensorsFile& file, const std::vector<io::BlockEntry>& entries) {
+  std::size_t width = 0;
+  for (const io::TensorInfo& tensor : file.tensors()) width = std::max(width, tensor.name.size());
+  std::string text = "tensors: " + std::to_string(file.tensors().size()) + "\n";
+  for (const io::TensorInfo& tensor : file.tensors())
+    text += "  " + one_line(tensor.name) + std::string(width - tensor.name.size() + 2, ' ') + tensor.dtype_name + "  " +
+            describe_shape(tensor.shape) + "\n";
+  text += "attention blocks: " + std::to_string(entries.size()) + "\n";
+  for (const io::BlockEntry& block : entries)
+    text += "  prefix '" + one_line(block.prefix) + "', " + block.style + ", " + std::to_string(block.channels) +
+            " channels, norm " + to_string(block.norm) + "\n";
+  return text;
+}
+
+}  // namespace
+
+std::string inspect_command(const InspectOptions& options) {
+  io::SafetensorsFile file;
+  std::vector<io::BlockEntry> blocks;
+  check(io::SafetensorsFile::open(options.weights, file));
+  check(io::find_blocks(file, blocks));
+  return options.json ? json_report(file, blocks) : text_report(file, blocks);
+}
+
+}  // namespace edgeattn::cli

@@ -1,0 +1,102 @@
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include "cli/command.h"
+#include "cli/failure.h"
+#include "cli/text.h"
+
+namespace edgeattn::cli {
+namespace {
+
+constexpr int kFailed = 1;
+constexpr int kWrongCommandLine = 2;
+
+int complain(const std::string& message, int exit_code) {
+  std::fprintf(stderr, "edgeattn: %s\n", one_line(message).c_str());
+  return exit_code;
+}
+
+void print(const std::string& text) {
+  const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+  if (!written) throw Failure("cannot write to standard output");
+}
+
+void add_run(CLI::App& app, RunOptions& options) {
+  CLI::App& run = *app.add_subcommand("run", "run an attention block on a feature map");
+  add_block_options(run, options);
+  run.get_option("--weights")->required();
+  run.add_option("--input", options.input, "safetensors file with x")->type_name("FILE")->required();
+  run.add_option("--tensor", options.tensor, "name of x in a file of several tensors")->type_name("NAME");
+  run.add_option("--output", options.output, "safetensors file to write y to, as the tensor 'output'")
+      ->type_name("FILE")
+      ->required();
+  CLI::Option* reference = run.add_option("--reference", options.reference, "file with the y to compare with")
+                               ->type_name("FILE");
+  run.add_option("--reference-tensor", options.reference_tensor, "its name in a file of several tensors")
+      ->type_name("NAME")
+      ->needs(reference);
+}
+
+void add_plan(CLI::App& app, PlanCommandOptions& options) {
+  CLI::App& plan = *app.add_subcommand("plan", "show the memory that a block needs, without running it");
+  add_block_options(plan, options);
+  plan.add_option("--shape", options.shape, "batch, channels, height and width")->type_name("B,C,H,W")->required();
+  plan.add_option("--svg", options.svg, "file to draw the memory map to")->type_name("FILE");
+}
+
+void add_inspect(CLI::App& app, InspectOptions& options) {
+  CLI::App& inspect = *app.add_subcommand("inspect", "list a weights file's tensors and the attention blocks in it");
+  inspect.add_option("WEIGHTS", options.weights, "safetensors file")->required();
+  inspect.add_flag("--json", options.json, "print one JSON object");
+}
+
+int run_tool(int argc, char** argv) {
+  RunOptions run;
+  PlanCommandOptions plan;
+  InspectOptions inspect;
+  CLI::App app("Spatial attention blocks of diffusion UNets, all memory planned before the first run.", "edgeattn");
+  app.set_version_flag("--version", "edgeattn " EDGEATTN_VERSION);
+  app.require_subcommand(1);
+  add_run(app, run);
+  add_plan(app, plan);
+  add_inspect(app, inspect);
+  try {
+    app.parse(argc, argv);
+    if (app.got_subcommand("run")) {
+      check_block_options(run);
+      print(run_command(run));
+    } else if (app.got_subcommand("plan")) {
+      check_block_options(plan);
+      print(plan_command(plan));
+    } else {
+      print(inspect_command(inspect));
+    }
+  } catch (const CLI::Success& asked_for_help) {
+    app.exit(asked_for_help);
+    print("");
+  } catch (const CLI::ParseError& error) {
+    std::string help = "edgeattn ";
+    for (const CLI::App* command : app.get_subcommands()) help += command->get_name() + " ";
+    return complain(std::string(error.what()) + " (see " + help + "--help)", kWrongCommandLine);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace edgeattn::cli
+
+int main(int argc, char** argv) {
+  using namespace edgeattn::cli;
+  // A reader that goes away then makes a write fail, which is reported as any other.
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return run_tool(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return complain("out of memory", kFailed);
+  } catch (const std::exception& error) {
+    return complain(error.what(), kFailed);
+  }
+}

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include "edgeattn/io.h"
+#include "edgeattn/plan.h"
+
+namespace edgeattn::cli {
+
+/// Which block, and how to run it: the options that `run` and `plan` share, as given.
+struct BlockOptions {
+  std::optional<std::string> weights;
+  std::optional<std::string> prefix;
+  std::optional<std::string> norm;
+  std::optional<std::size_t> groups;
+  std::optional<double> eps;
+  std::size_t heads = 1;
+  std::string layout = "nchw";
+  std::size_t threads = 1;
+  std::string isa = "auto";
+  std::size_t scratch_budget = 0;
+  std::string tile;
+  bool json = false;
+};
+
+void add_block_options(CLI::App& command, BlockOptions& options);
+
+/// Checks what the parser alone cannot: options that contradict each other. Throws CLI::ValidationError.
+void check_block_options(const BlockOptions& options);
+
+/// B, C, H, W of `--shape`, each at least 1. Throws CLI::ValidationError.
+struct ShapeOption {
+  Shape shape;
+  std::size_t channels = 0;
+};
+ShapeOption parse_shape(const std::string& text);
+
+PlanOptions plan_options(const BlockOptions& options, const Machine& machine);
+
+/// The spec of a block that comes from no file.
+Spec spec_without_weights(const BlockOptions& options, std::size_t channels);
+
+/// Reads the block that the options name. Throws Failure.
+io::BlockWeights read_weights(const BlockOptions& options);
+
+}  // namespace edgeattn::cli

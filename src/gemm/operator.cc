@@ -1,0 +1,49 @@
+#include "gemm/operator.h"
+
+#include <pthread.h>
+
+#include "gemm/creation.h"
+
+namespace edgeattn {
+namespace {
+
+// XNNPACK's creation functions fill process-wide tables on first use.
+pthread_mutex_t creation_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+}  // namespace
+
+Status create_serialized(const OperatorShape& shape, const float* kernel, const float* bias, std::span<std::byte> object,
+                         std::span<std::byte> packed, xnnpack::Created& created) noexcept {
+  pthread_mutex_lock(&creation_mutex);
+  const xnn_status status = xnnpack::create(shape, kernel, bias, object, packed, created);
+  pthread_mutex_unlock(&creation_mutex);
+  if (status == xnn_status_success) return {};
+  if (status == xnn_status_invalid_state)
+    return Status::error(StatusCode::kGemm,
+                         "XNNPACK was initialised by the host before edgeattn: call edgeattn::gemm_traits before the "
+                         "host's own xnn_initialize");
+  return Status::error(StatusCode::kGemm, "XNNPACK refused a ", shape.inputs, " to ", shape.outputs,
+                       " operator with status ", static_cast<std::size_t>(status));
+}
+
+Status create_operator(const OperatorShape& shape, std::size_t operand_offset, std::span<std::byte> object,
+                       std::span<std::byte> work, Operator& op) noexcept {
+  xnnpack::Created created;
+  EDGEATTN_TRY(create_serialized(shape, nullptr, nullptr, object, work, created));
+  op.object = created.object;
+  op.operand = reinterpret_cast<const void**>(object.data() + operand_offset);
+  if (operand_offset + sizeof(void*) > created.bytes || *op.operand != work.data())
+    return Status::error(StatusCode::kGemm, xnnpack::kName, ": an operator does not keep the address of its operand where "
+                         "the probe found it");
+  return {};
+}
+
+bool run_operator(const Operator& op, const float* operand, std::size_t rows, const float* input,
+                  float* output) noexcept {
+  *op.operand = operand;
+  auto* const object = static_cast<xnn_operator_t>(op.object);
+  return xnnpack::setup(object, rows, input, output) == xnn_status_success &&
+         xnn_run_operator(object, nullptr) == xnn_status_success;
+}
+
+}  // namespace edgeattn

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "edgeattn/io.h"
+
+namespace edgeattn::io {
+
+/// What there is to know of a tensor's element type.
+struct DtypeTraits {
+  std::string_view name;
+  Dtype dtype;
+  std::size_t bytes;
+  /// Converts `count` elements at any address to float32; null for types that are not read as float32.
+  void (*to_float)(const std::byte* elements, std::size_t count, float* values);
+};
+
+/// Null for names that safetensors does not define.
+[[nodiscard]] const DtypeTraits* find_dtype(std::string_view name) noexcept;
+
+}  // namespace edgeattn::io

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "edgeattn/io.h"
+
+namespace edgeattn::io {
+
+/// Parses the JSON header of a safetensors file and checks its form; what the fields say is not looked at. `offset` of
+/// a tensor is where its data begins within the data section.
+Status parse_header(std::string_view path, std::string_view json, std::vector<TensorInfo>& tensors);
+
+}  // namespace edgeattn::io

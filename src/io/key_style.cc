@@ -1,0 +1,154 @@
+#include "key_style.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "errors.h"
+
+namespace edgeattn::io {
+namespace {
+
+constexpr const char* kToQkv[] = {"to_qkv"};
+constexpr KeyStyle kStyles[] = {
+    {.name = "ddpm", .norm = "norm", .projections = kToQkv, .out = "to_out", .eps = 1e-5},
+};
+
+struct NormKey {
+  const char* suffix;
+  std::vector<float> BlockWeights::*values;
+  bool running;  ///< of batch norm only
+};
+constexpr NormKey kNormKeys[] = {
+    {".weight", &BlockWeights::norm_weight, false},
+    {".bias", &BlockWeights::norm_bias, false},
+    {".running_mean", &BlockWeights::running_mean, true},
+    {".running_var", &BlockWeights::running_var, true},
+};
+
+bool belongs_to(const NormKey& key, Norm norm) { return key.running ? norm == Norm::kBatch : norm != Norm::kNone; }
+
+std::string norm_tensor(const BlockPlace& place, const NormKey& key) {
+  return place.prefix + place.style->norm + key.suffix;
+}
+
+/// The tensors that a complete block has; optional ones too.
+std::vector<BlockTensor> expected_tensors(const BlockPlace& place, Norm norm, std::size_t channels) {
+  const KeyStyle& style = *place.style;
+  std::vector<BlockTensor> tensors;
+  const std::size_t parts = style.projections.size();
+  const std::size_t rows = 3 / parts * channels;
+  for (std::size_t part = 0; part < parts; ++part) {
+    const std::string name = place.prefix + style.projections[part];
+    const std::size_t first_row = part * rows;
+    tensors.push_back({name + ".weight", rows, channels, true, &BlockWeights::qkv_weight, first_row * channels,
+                       3 * channels * channels});
+    tensors.push_back({name + ".bias", rows, 0, false, &BlockWeights::qkv_bias, first_row, 3 * channels});
+  }
+  const std::string out = place.prefix + style.out;
+  tensors.push_back({out + ".weight", channels, channels, true, &BlockWeights::out_weight, 0, channels * channels});
+  tensors.push_back({out + ".bias", channels, 0, false, &BlockWeights::out_bias, 0, channels});
+  for (const NormKey& key : kNormKeys) {
+    if (belongs_to(key, norm)) tensors.push_back({norm_tensor(place, key), channels, 0, true, key.values, 0, channels});
+  }
+  return tensors;
+}
+
+bool fits(const std::vector<std::size_t>& shape, const BlockTensor& tensor) {
+  if (tensor.columns == 0) return shape.size() == 1 && shape[0] == tensor.rows;
+  return shape.size() >= 2 && shape.size() <= 4 && shape[0] == tensor.rows && shape[1] == tensor.columns &&
+         std::all_of(shape.begin() + 2, shape.end(), [](std::size_t size) { return size == 1; });
+}
+
+std::string to_text(const std::vector<std::size_t>& shape) {
+  constexpr std::size_t kMostSizes = 6;
+  std::string text = "[";
+  for (std::size_t i = 0; i < std::min(shape.size(), kMostSizes); ++i) {
+    text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
+  }
+  return text + (shape.size() > kMostSizes ? ", …]" : "]");
+}
+
+std::string expected_text(const BlockTensor& tensor) {
+  const std::string rows = std::to_string(tensor.rows);
+  if (tensor.columns == 0) return '[' + rows + ']';
+  const std::string both = '[' + rows + ", " + std::to_string(tensor.columns);
+  return both + "], " + both + ", 1] or " + both + ", 1, 1]";
+}
+
+Status shape_error(const SafetensorsFile& file, const TensorInfo& given, const std::string& expected) {
+  return tensor_error(StatusCode::kFormat, file.path(), given.name, "expected shape ", expected.c_str(), ", given ",
+                      to_text(given.shape).c_str());
+}
+
+Status check_tensor(const SafetensorsFile& file, const BlockTensor& tensor) {
+  const TensorInfo* given = file.find(tensor.name);
+  if (given != nullptr) return fits(given->shape, tensor) ? Status() : shape_error(file, *given, expected_text(tensor));
+  if (!tensor.required) return {};
+  return tensor_error(StatusCode::kNotFound, file.path(), tensor.name, "is missing, expected shape ",
+                      expected_text(tensor).c_str());
+}
+
+Status check_foreign_norm_keys(const SafetensorsFile& file, const BlockPlace& place, Norm norm) {
+  for (const NormKey& key : kNormKeys) {
+    const std::string name = norm_tensor(place, key);
+    if (!belongs_to(key, norm) && file.find(name) != nullptr) {
+      return tensor_error(StatusCode::kInvalidArgument, file.path(), name, "expected no such tensor with norm '",
+                          to_string(norm), "', given one");
+    }
+  }
+  return {};
+}
+
+Status find_channels(const SafetensorsFile& file, const BlockPlace& place, std::size_t& channels) {
+  const std::string name = place.prefix + place.style->projections[0] + ".weight";
+  const TensorInfo* projection = file.find(name);
+  if (projection == nullptr) return tensor_error(StatusCode::kNotFound, file.path(), name, "is missing");
+  channels = projection->shape.size() < 2 ? 0 : projection->shape[1];
+  if (channels != 0) return {};
+  const char* rows = place.style->projections.size() == 1 ? "[3C, C]" : "[C, C]";
+  return shape_error(file, *projection, std::string(rows) + " for C channels, C ≥ 1");
+}
+
+}  // namespace
+
+const KeyStyle* style_at(const SafetensorsFile& file, const std::string& prefix) {
+  for (const KeyStyle& style : kStyles) {
+    for (const char* projection : style.projections) {
+      if (file.find(prefix + projection + ".weight") != nullptr) return &style;
+    }
+  }
+  return nullptr;
+}
+
+std::vector<BlockPlace> block_places(const SafetensorsFile& file) {
+  std::vector<BlockPlace> places;
+  for (const TensorInfo& tensor : file.tensors()) {
+    for (const KeyStyle& style : kStyles) {
+      const std::string suffix = std::string(style.projections[0]) + ".weight";
+      if (!tensor.name.ends_with(suffix)) continue;
+      std::string prefix = tensor.name.substr(0, tensor.name.size() - suffix.size());
+      if (prefix.empty() || prefix.ends_with('.')) places.push_back({std::move(prefix), &style});
+    }
+  }
+  std::ranges::stable_sort(places, {}, &BlockPlace::prefix);
+  return places;
+}
+
+Norm norm_in_file(const SafetensorsFile& file, const BlockPlace& place) {
+  Norm norm = Norm::kNone;
+  for (const NormKey& key : kNormKeys) {
+    if (file.find(norm_tensor(place, key)) != nullptr) norm = key.running ? Norm::kBatch : Norm::kGroup;
+  }
+  return norm;
+}
+
+Status block_tensors(const SafetensorsFile& file, const BlockPlace& place, Norm norm, std::size_t& channels,
+                     std::vector<BlockTensor>& tensors) {
+  EDGEATTN_TRY(find_channels(file, place, channels));
+  EDGEATTN_TRY(check_foreign_norm_keys(file, place, norm));
+  tensors = expected_tensors(place, norm, channels);
+  for (const BlockTensor& tensor : tensors) EDGEATTN_TRY(check_tensor(file, tensor));
+  return {};
+}
+
+}  // namespace edgeattn::io

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "edgeattn/io.h"
+
+namespace edgeattn::io {
+
+/// How the files of one code base name the tensors of a block; each name is followed by ".weight" or ".bias".
+struct KeyStyle {
+  const char* name;
+  const char* norm;
+  std::span<const char* const> projections;  ///< q, k and v, or one that holds the rows of all three
+  const char* out;
+  double eps;  ///< the norm's default
+};
+
+/// A block of a file: where its keys begin, and how they go on.
+struct BlockPlace {
+  std::string prefix;
+  const KeyStyle* style;
+};
+
+/// One tensor of a block, and which elements of the block's weights it fills.
+struct BlockTensor {
+  std::string name;
+  std::size_t rows;
+  std::size_t columns;  ///< 0 for [rows]; else [rows, columns], with or without one or two sizes of 1 behind it
+  bool required;
+  std::vector<float> BlockWeights::*values;
+  std::size_t first;  ///< element of `values` where this tensor begins
+  std::size_t size;   ///< of `values`
+};
+
+/// Every place, complete or not, that has a projection behind an empty prefix or one that ends with a dot; sorted by
+/// prefix.
+std::vector<BlockPlace> block_places(const SafetensorsFile& file);
+
+/// The style that has a projection behind `prefix`; null when there is none.
+const KeyStyle* style_at(const SafetensorsFile& file, const std::string& prefix);
+
+/// The norm that the keys speak of; kGroup stands for kInstance too.
+Norm norm_in_file(const SafetensorsFile& file, const BlockPlace& place);
+
+/// The tensors of a block with norm `norm`, checked: the file has all that are required, in shapes that agree, and no
+/// keys of another norm. kNotFound, kFormat and kInvalidArgument (a key that `norm` forbids) name the tensor and what
+/// was expected.
+Status block_tensors(const SafetensorsFile& file, const BlockPlace& place, Norm norm, std::size_t& channels,
+                     std::vector<BlockTensor>& tensors);
+
+}  // namespace edgeattn::io

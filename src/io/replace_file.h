@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstddef>
+#include <initializer_list>
+#include <span>
+#include <string>
+
+#include "edgeattn/status.h"
+
+namespace edgeattn::io {
+
+using Bytes = std::span<const std::byte>;
+
+/// Makes `parts`, one after the other, the content of `path`: all of it or nothing.
+///
+/// A new file and a regular one are written under a temporary name in the same folder and renamed; the new file has the
+/// mode of the one that it replaces, and a symbolic link keeps pointing to it. What exists and is no regular file (a
+/// device, a pipe) is written directly. kIo names the path and the reason; then nothing is left behind.
+Status replace_file(const std::string& path, std::initializer_list<Bytes> parts);
+
+}  // namespace edgeattn::io

@@ -1,0 +1,32 @@
+#include "report.h"
+
+namespace edgeattn::io {
+
+std::string human_bytes(std::size_t bytes) {
+  static constexpr const char* kUnits[] = {" B", " KiB", " MiB", " GiB", " TiB"};
+  std::size_t unit = 0;
+  std::size_t scale = 1;
+  while (unit + 1 < std::size(kUnits) && bytes / scale >= 1024) {
+    scale *= 1024;
+    ++unit;
+  }
+  if (unit == 0) return std::to_string(bytes) + kUnits[0];
+  const std::size_t tenths = bytes / scale * 10 + (bytes % scale * 10 + scale / 2) / scale;
+  return std::to_string(tenths / 10) + '.' + std::to_string(tenths % 10) + kUnits[unit];
+}
+
+std::string region_label(const Region& region) {
+  if (region.slot == Region::kShared) return region.name;
+  return region.name + ('[' + std::to_string(region.slot) + ']');
+}
+
+std::size_t space_bytes(const Plan& plan, Space space) {
+  switch (space) {
+    case Space::kPrepared: return plan.prepared_bytes;
+    case Space::kPersistent: return plan.persistent_bytes;
+    case Space::kScratch: return plan.scratch_bytes;
+  }
+  return 0;
+}
+
+}  // namespace edgeattn::io

@@ -1,0 +1,69 @@
+#include "machine/features.h"
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+
+#include <cstdint>
+
+namespace edgeattn {
+namespace {
+
+/// Register state that the operating system saves: XCR0 (Intel SDM vol. 1, 13.3).
+std::uint64_t saved_state() {
+  std::uint32_t low = 0;
+  std::uint32_t high = 0;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (std::uint64_t{high} << 32) | low;
+}
+
+constexpr bool all(std::uint64_t value, std::uint64_t bits) { return (value & bits) == bits; }
+
+}  // namespace
+
+CpuFeatures detect_features() noexcept {
+  constexpr unsigned kFma = 1u << 12, kOsxsave = 1u << 27, kAvx = 1u << 28;                            // leaf 1, ecx
+  constexpr unsigned kAvx2 = 1u << 5, kF = 1u << 16, kDq = 1u << 17, kBw = 1u << 30, kVl = 1u << 31;  // leaf 7, ebx
+  constexpr std::uint64_t kYmm = 0x06, kZmm = 0xE6;
+
+  CpuFeatures features;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || !all(c, kFma | kOsxsave | kAvx)) return features;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return features;
+  const std::uint64_t state = saved_state();
+  features.avx2 = all(b, kAvx2) && all(state, kYmm);
+  features.avx512 = features.avx2 && all(b, kF | kDq | kBw | kVl) && all(state, kZmm);
+  return features;
+}
+
+}  // namespace edgeattn
+
+#elif defined(__aarch64__)
+
+namespace edgeattn {
+
+CpuFeatures detect_features() noexcept { return {.neon = true}; }
+
+}  // namespace edgeattn
+
+#elif defined(__arm__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+
+namespace edgeattn {
+
+CpuFeatures detect_features() noexcept {
+  const unsigned long capabilities = getauxval(AT_HWCAP);
+  return {.neon = (capabilities & HWCAP_NEON) != 0 && (capabilities & HWCAP_VFPv4) != 0};
+}
+
+}  // namespace edgeattn
+
+#else
+
+namespace edgeattn {
+
+CpuFeatures detect_features() noexcept { return {}; }
+
+}  // namespace edgeattn
+
+#endif

@@ -1,0 +1,173 @@
+#include "plan/memory_map.h"
+
+#include <algorithm>
+#include <span>
+
+#include "gemm/operator.h"
+#include "plan/sizes.h"
+
+namespace edgeattn {
+namespace {
+
+using namespace sizes;
+
+constexpr std::size_t kFloat = sizeof(float);
+
+bool alive_together(const Region& a, const Region& b) noexcept { return a.first <= b.last && b.first <= a.last; }
+
+/// Places regions, largest first, each at the lowest offset where no region that is alive with it lies. Returns the end of
+/// the last byte in use.
+std::size_t place(std::span<Region> regions) noexcept {
+  Region* order[std::max(Plan::kSharedRegions, Plan::kSlotRegions)];
+  for (std::size_t i = 0; i < regions.size(); ++i) order[i] = &regions[i];
+  const std::span<Region*> sorted(order, regions.size());
+  // Insertion sort: std::stable_sort allocates.
+  for (std::size_t i = 1; i < sorted.size(); ++i)
+    for (std::size_t j = i; j > 0 && sorted[j - 1]->bytes < sorted[j]->bytes; --j) std::swap(sorted[j - 1], sorted[j]);
+
+  std::size_t end = 0;
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    Region& region = *sorted[i];
+    region.offset = 0;
+    for (std::size_t j = 0; j < i; ++j) {
+      const Region& placed = *sorted[j];
+      const bool clash = alive_together(region, placed) && region.offset < add(placed.offset, placed.bytes) &&
+                         placed.offset < add(region.offset, region.bytes);
+      if (!clash) continue;
+      region.offset = add(placed.offset, placed.bytes);
+      j = static_cast<std::size_t>(-1);  // look again from the first
+    }
+    end = std::max(end, add(region.offset, region.bytes));
+  }
+  return end;
+}
+
+void add_region(Region* regions, std::size_t& count, const char* name, Space space, std::size_t bytes, Phase first,
+                Phase last) noexcept {
+  regions[count++] = {.name = name,
+                      .space = space,
+                      .bytes = round_up(bytes, Plan::kAlignment),
+                      .first = first,
+                      .last = last};
+}
+
+std::size_t tile_bytes(std::size_t rows, std::size_t stride) noexcept {
+  return add(mul(rows, stride, kFloat), kInputPaddingBytes);
+}
+
+void map_slot(Plan& plan) noexcept {
+  plan.slot_region_count = 0;
+  const auto slot = [&plan](const char* name, std::size_t bytes, Phase first, Phase last) {
+    add_region(plan.slot_regions, plan.slot_region_count, name, Space::kScratch, bytes, first, last);
+  };
+  const std::size_t rows = plan.query_tile;
+  const std::size_t wide = tile_bytes(rows, plan.channel_stride);
+  slot(region::kNormalized, wide, Phase::kProject, Phase::kProject);
+  slot(region::kProjected, wide, Phase::kProject, Phase::kMix);
+  slot(region::kScores, tile_bytes(rows, plan.score_stride), Phase::kScores, Phase::kMix);
+  if (plan.key_blocks > 1) slot(region::kMixed, wide, Phase::kMix, Phase::kMix);
+  // From the scores on: it holds the sum of earlier key blocks while later ones are scored.
+  slot(region::kAccumulated, wide, Phase::kScores, Phase::kOut);
+  slot(region::kOutput, wide, Phase::kOut, Phase::kTranspose);
+  slot(region::kRows, mul(rows, 3, kFloat), Phase::kScores, Phase::kOut);
+  slot(region::kPoison, mul(rows, kFloat), Phase::kOut, Phase::kTranspose);
+  plan.slot_bytes = place({plan.slot_regions, plan.slot_region_count});
+}
+
+}  // namespace
+
+void map_prepared(Plan& plan) noexcept {
+  const auto prepared = [&plan](const char* name, std::size_t bytes) {
+    add_region(plan.shared_regions, plan.shared_region_count, name, Space::kPrepared, bytes, Phase::kBind,
+               Phase::kTranspose);
+  };
+  plan.shared_region_count = 0;
+  prepared(region::kScoreWeights, mul(plan.projection.size(), kFloat));
+  prepared(region::kOutputWeights, mul(plan.projection.size(), kFloat));
+  prepared(region::kNorm, mul(3, plan.spec.channels, kFloat));
+  plan.prepared_bytes = place({plan.shared_regions, plan.shared_region_count});
+}
+
+void map_memory(Plan& plan, bool packs_at_creation) noexcept {
+  map_prepared(plan);
+  const auto shared = [&plan](const char* name, Space space, std::size_t bytes, Phase first, Phase last) {
+    add_region(plan.shared_regions, plan.shared_region_count, name, space, bytes, first, last);
+  };
+  const std::size_t persistent = plan.shared_region_count;
+  const std::size_t operators = mul(plan.threads, kOperatorsPerSlot);
+  shared(region::kOperatorTable, Space::kPersistent, mul(operators, sizeof(Operator)), Phase::kBind, Phase::kTranspose);
+  shared(region::kOperators, Space::kPersistent, mul(operators, plan.operator_bytes), Phase::kBind, Phase::kTranspose);
+  plan.persistent_bytes = place({plan.shared_regions + persistent, plan.shared_region_count - persistent});
+
+  map_slot(plan);
+  const std::size_t scratch = plan.shared_region_count;
+  const std::size_t full_blocks = plan.key_blocks - 1;
+  const std::size_t chunks = divide_up(plan.shape.tokens(), kStatisticsTokens);
+  const auto operand_bytes = [&](const PanelLayout& block, const PanelLayout& last) {
+    return mul(add(mul(full_blocks, round_up(block.size(), 16)), round_up(last.size(), 16)), kFloat);
+  };
+  shared(region::kKeys, Space::kScratch, operand_bytes(plan.keys, plan.last_keys), Phase::kPack, Phase::kTranspose);
+  shared(region::kValues, Space::kScratch, operand_bytes(plan.values, plan.last_values), Phase::kPack,
+         Phase::kTranspose);
+  shared(region::kPartialSums, Space::kScratch, mul(chunks, plan.spec.channels, 2 * sizeof(double)), Phase::kStatistics,
+         Phase::kPack);
+  shared(region::kCoefficients, Space::kScratch, mul(3, plan.spec.channels, kFloat), Phase::kStatistics, Phase::kPack);
+  if (packs_at_creation) {
+    std::size_t largest = plan.projection.size();
+    for (const PanelLayout* layout : {&plan.keys, &plan.last_keys, &plan.values, &plan.last_values})
+      largest = std::max(largest, layout->size());
+    shared(region::kBindWork, Space::kScratch, mul(largest, kFloat), Phase::kBind, Phase::kBind);
+  }
+  // The slots are placed as one piece; `regions` shows what is inside.
+  const std::size_t slots = plan.shared_region_count;
+  shared("slots", Space::kScratch, mul(plan.threads, plan.slot_bytes), Phase::kProject, Phase::kTranspose);
+  plan.scratch_bytes = place({plan.shared_regions + scratch, plan.shared_region_count - scratch});
+  for (std::size_t i = 0; i < plan.slot_region_count; ++i)
+    plan.slot_regions[i].offset = add(plan.slot_regions[i].offset, plan.shared_regions[slots].offset);
+  --plan.shared_region_count;
+}
+
+std::size_t region_offset(const Plan& plan, const char* name, std::size_t slot) noexcept {
+  for (std::size_t i = 0; i < plan.shared_region_count; ++i)
+    if (plan.shared_regions[i].name == name) return plan.shared_regions[i].offset;
+  for (std::size_t i = 0; i < plan.slot_region_count; ++i)
+    if (plan.slot_regions[i].name == name) return plan.slot_regions[i].offset + slot * plan.slot_bytes;
+  return sizes::kTooLarge;
+}
+
+std::size_t Plan::regions() const noexcept { return shared_region_count + threads * slot_region_count; }
+
+Region Plan::region(std::size_t index) const noexcept {
+  if (index < shared_region_count) return shared_regions[index];
+  index -= shared_region_count;
+  Region region = slot_regions[index % slot_region_count];
+  region.slot = index / slot_region_count;
+  region.offset += region.slot * slot_bytes;
+  return region;
+}
+
+const char* to_string(Phase phase) noexcept {
+  switch (phase) {
+    case Phase::kBind: return "bind";
+    case Phase::kStatistics: return "statistics";
+    case Phase::kPack: return "pack";
+    case Phase::kProject: return "project";
+    case Phase::kScores: return "scores";
+    case Phase::kSoftmax: return "softmax";
+    case Phase::kMix: return "mix";
+    case Phase::kOut: return "out";
+    case Phase::kTranspose: return "transpose";
+  }
+  return "?";
+}
+
+const char* to_string(Space space) noexcept {
+  switch (space) {
+    case Space::kPrepared: return "prepared";
+    case Space::kPersistent: return "persistent";
+    case Space::kScratch: return "scratch";
+  }
+  return "?";
+}
+
+}  // namespace edgeattn

@@ -1,0 +1,118 @@
+#include "edgeattn/plan.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "kernels.h"
+#include "plan/isa.h"
+#include "plan/memory_map.h"
+#include "plan/sizes.h"
+#include "plan/spec.h"
+#include "plan/tiles.h"
+
+namespace edgeattn {
+namespace {
+
+/// More slots than any machine that runs this has processors; keeps sizes in range.
+constexpr std::size_t kMostThreads = 1024;
+
+Status check_shape(const Spec& spec, const Shape& shape) noexcept {
+  using namespace sizes;
+  if (shape.batch == 0 || shape.height == 0 || shape.width == 0)
+    return Status::error(StatusCode::kInvalidArgument, "batch, height and width must be at least 1, got ", shape.batch,
+                         ", ", shape.height, ", ", shape.width);
+  const std::size_t bytes = mul(shape.batch, spec.channels, shape.height, shape.width, sizeof(float));
+  if (bytes > static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max()))
+    return Status::error(StatusCode::kInvalidArgument, "the shape ", shape.batch, ",", spec.channels, ",", shape.height,
+                         ",", shape.width, " has more bytes than can be addressed");
+  return {};
+}
+
+Status check_options(const PlanOptions& options, const Shape& shape) noexcept {
+  const std::size_t smallest = std::min(shape.tokens(), kSmallestQueryTile);
+  if (options.threads == 0 || options.threads > kMostThreads)
+    return Status::error(StatusCode::kInvalidArgument, "threads must be from 1 to ", kMostThreads, ", got ",
+                         options.threads);
+  if (options.query_tile != 0 && options.query_tile < smallest)
+    return Status::error(StatusCode::kInvalidArgument, "the query tile must be at least ", smallest, " rows, got ",
+                         options.query_tile);
+  return {};
+}
+
+/// Cuts the keys into blocks of at most `largest`, and asks for the layouts that this takes.
+Status choose_keys(std::size_t largest, const Gemm& gemm, Plan& plan) noexcept {
+  const KeyBlocks blocks = cut_keys(plan.shape.tokens(), largest);
+  plan.key_block = blocks.size;
+  plan.last_key_block = blocks.last;
+  plan.key_blocks = blocks.count;
+  plan.score_stride = sizes::round_up(blocks.size, 16);
+  const std::size_t channels = plan.spec.channels;
+  EDGEATTN_TRY(gemm.probe(channels, blocks.size, plan.keys));
+  EDGEATTN_TRY(gemm.probe(blocks.size, channels, plan.values));
+  plan.last_keys = plan.keys;
+  plan.last_values = plan.values;
+  if (blocks.last != blocks.size) {
+    EDGEATTN_TRY(gemm.probe(channels, blocks.last, plan.last_keys));
+    EDGEATTN_TRY(gemm.probe(blocks.last, channels, plan.last_values));
+  }
+  return {};
+}
+
+/// Shrinks the query tile from `rows` on until scratch fits the budget. False if even the smallest does not, which is then
+/// what the plan holds.
+bool fit_query_tile(std::size_t rows, bool shrink, std::size_t budget, const Gemm& gemm, Plan& plan) noexcept {
+  const std::size_t smallest = std::min(plan.shape.tokens(), kSmallestQueryTile);
+  for (plan.query_tile = rows;;) {
+    map_memory(plan, gemm.packs_at_creation);
+    if (budget == 0 || plan.scratch_bytes <= budget) return true;
+    if (!shrink || plan.query_tile <= smallest) return false;
+    const std::size_t whole_steps = (plan.query_tile - 1) / gemm.mr * gemm.mr;
+    plan.query_tile = std::max(whole_steps, smallest);
+  }
+}
+
+}  // namespace
+
+Status plan(const Spec& spec, const Shape& shape, const PlanOptions& options, const Machine& machine, const Gemm& gemm,
+            Plan& result) noexcept {
+  EDGEATTN_TRY(check_spec(spec));
+  EDGEATTN_TRY(check_shape(spec, shape));
+  EDGEATTN_TRY(check_options(options, shape));
+  if (gemm.probe == nullptr || gemm.mr == 0)
+    return Status::error(StatusCode::kInvalidArgument, "gemm is empty: call gemm_traits first");
+
+  Plan plan;
+  plan.spec = spec;
+  plan.shape = shape;
+  plan.layout = options.layout;
+  plan.threads = options.threads;
+  plan.machine = machine;
+  plan.operator_bytes = gemm.operator_bytes;
+  plan.operand_offset = gemm.operand_offset;
+  plan.channel_stride = sizes::round_up(spec.channels, 16);
+  EDGEATTN_TRY(choose_isa(options.isa, machine, plan.isa));
+  EDGEATTN_TRY(gemm.probe(spec.channels, spec.channels, plan.projection));
+
+  const std::size_t tokens = shape.tokens();
+  const std::size_t query_tile = options.query_tile != 0 ? std::min(options.query_tile, tokens)
+                                                         : balanced_query_tile(tokens, options.threads, gemm.mr);
+  const std::size_t budget = options.scratch_budget_bytes;
+  const bool forced_keys = options.key_block != 0;
+  std::size_t least_bytes = sizes::kTooLarge;
+  for (std::size_t largest = forced_keys ? options.key_block : kLargestKeyBlock;; largest /= 2) {
+    EDGEATTN_TRY(choose_keys(largest, gemm, plan));
+    if (fit_query_tile(query_tile, options.query_tile == 0, budget, gemm, plan)) break;
+    plan.budget_reduced_keys = true;
+    least_bytes = std::min(least_bytes, plan.scratch_bytes);
+    if (forced_keys || largest / 2 < kKeyUnit)
+      return Status::error(StatusCode::kTooSmall, "the scratch budget of ", budget, " bytes is too small: at least ",
+                           least_bytes, " bytes are required");
+  }
+  if (plan.prepared_bytes == sizes::kTooLarge || plan.persistent_bytes == sizes::kTooLarge ||
+      plan.scratch_bytes == sizes::kTooLarge)
+    return Status::error(StatusCode::kInvalidArgument, "the plan needs more memory than can be addressed");
+  result = plan;
+  return {};
+}
+
+}  // namespace edgeattn

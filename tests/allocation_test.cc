@@ -1,0 +1,146 @@
+#include <dlfcn.h>
+#include <malloc.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+
+#include "harness.h"
+
+/// Counts every allocation and release of the process, on all threads, by standing in for malloc and its family.
+namespace {
+
+std::atomic<long> allocations{0};
+std::atomic<long> releases{0};
+std::atomic<long> live_bytes{0};
+
+}  // namespace
+
+extern "C" {
+void* __libc_malloc(size_t);
+void* __libc_calloc(size_t, size_t);
+void* __libc_realloc(void*, size_t);
+void* __libc_memalign(size_t, size_t);
+void __libc_free(void*);
+
+static void* counted(void* pointer) {
+  if (pointer != nullptr) {
+    ++allocations;
+    live_bytes += static_cast<long>(malloc_usable_size(pointer));
+  }
+  return pointer;
+}
+
+void free(void* pointer) {
+  if (pointer == nullptr) return;
+  ++releases;
+  live_bytes -= static_cast<long>(malloc_usable_size(pointer));
+  __libc_free(pointer);
+}
+void* malloc(size_t bytes) { return counted(__libc_malloc(bytes)); }
+void* calloc(size_t count, size_t bytes) { return counted(__libc_calloc(count, bytes)); }
+void* realloc(void* pointer, size_t bytes) {
+  if (pointer != nullptr) {
+    ++releases;
+    live_bytes -= static_cast<long>(malloc_usable_size(pointer));
+  }
+  return counted(__libc_realloc(pointer, bytes));
+}
+void* memalign(size_t alignment, size_t bytes) { return counted(__libc_memalign(alignment, bytes)); }
+void* aligned_alloc(size_t alignment, size_t bytes) { return counted(__libc_memalign(alignment, bytes)); }
+int posix_memalign(void** pointer, size_t alignment, size_t bytes) {
+  *pointer = counted(__libc_memalign(alignment, bytes));
+  return *pointer != nullptr ? 0 : ENOMEM;
+}
+}
+
+namespace edgeattn::test {
+namespace {
+
+struct Counts {
+  long allocations, releases, live_bytes;
+};
+
+Counts count() { return {::allocations.load(), ::releases.load(), ::live_bytes.load()}; }
+
+TEST_CASE("what the first probe keeps for the process") {
+  const Machine machine = detect_machine();
+  Gemm traits;
+  const Counts before = count();
+  REQUIRE_OK(gemm_traits(machine, traits));
+  const Counts first = count();
+  REQUIRE_OK(gemm_traits(machine, traits));
+  const Counts second = count();
+  const long kept_blocks = (first.allocations - before.allocations) - (first.releases - before.releases);
+  std::printf("%s and cpuinfo keep %ld blocks of %ld bytes in all for the life of the process\n", traits.name, kept_blocks,
+              first.live_bytes - before.live_bytes);
+  CHECK(kept_blocks >= 0);
+  CHECK(kept_blocks <= 64);
+  CHECK(second.live_bytes == first.live_bytes);
+}
+
+struct Row {
+  Spec spec;
+  Shape shape;
+  Layout layout;
+  std::size_t threads;
+};
+
+const Row kRows[] = {
+    {{.channels = 64}, {2, 16, 16}, Layout::kNchw, 1},
+    {{.channels = 64}, {2, 16, 16}, Layout::kNchw, 2},
+    {{.channels = 24, .groups = 3}, {1, 25, 25}, Layout::kNhwc, 2},
+    {{.channels = 20, .norm = Norm::kNone}, {1, 5, 5}, Layout::kNchw, 2},
+};
+
+TEST_CASE("plan, prepare and bind leave nothing behind, and runs allocate nothing") {
+  for (const Row& row : kRows) {
+    const io::BlockWeights weights = random_weights(row.spec, 41);
+    const Machine machine = detect_machine();
+    const Pool pool = make_pool(row.threads);
+    std::mt19937_64 engine = random_engine(41);
+    std::vector<float> x = normal_values(engine, row.shape.batch * row.spec.channels * row.shape.tokens());
+    std::vector<float> y(x.size());
+    const PlanOptions options = options_under_test({.layout = row.layout, .threads = row.threads});
+    const Gemm& traits = gemm();
+
+    const Counts start = count();
+    Plan planned;
+    REQUIRE_OK(plan(row.spec, row.shape, options, machine, traits, planned));
+    CHECK(count().live_bytes == start.live_bytes);
+    CHECK(planned.external_bytes == 0);
+
+    AlignedBytes memory(planned.prepared_bytes), persistent(planned.persistent_bytes), scratch(planned.scratch_bytes);
+    const Counts prepared_start = count();
+    Prepared prepared;
+    REQUIRE_OK(prepare(row.spec, weights.view(), machine, traits, {memory.data(), memory.size()}, prepared));
+    const Counts bind_start = count();
+    CHECK(bind_start.live_bytes == prepared_start.live_bytes);
+    Block block;
+    REQUIRE_OK(bind(planned, prepared, {persistent.data(), persistent.size()}, {scratch.data(), scratch.size()}, pool.get(), block));
+    const Counts run_start = count();
+    CHECK(run_start.allocations == bind_start.allocations);
+    CHECK(run_start.releases == bind_start.releases);
+
+    bool ok = true;
+    Profile profile;
+    for (int i = 0; i < 1000; ++i) ok = block.run(x.data(), i % 2 == 0 ? y.data() : x.data(), i % 3 == 0 ? &profile : nullptr).ok() && ok;
+    x[5] = __builtin_nanf("");
+    ok = block.run(x.data(), y.data()).ok() && ok;
+    const Counts run_end = count();
+    CHECK(ok);
+    CHECK(run_end.allocations == run_start.allocations);
+    CHECK(run_end.releases == run_start.releases);
+  }
+}
+
+TEST_CASE("the counter counts") {
+  const Counts before = count();
+  auto* pointer = new std::vector<int>(100);
+  CHECK(count().allocations == before.allocations + 2);
+  delete pointer;
+  CHECK(count().releases == before.releases + 2);
+}
+
+}  // namespace
+}  // namespace edgeattn::test

@@ -1,0 +1,384 @@
+#!/usr/bin/env python3
+"""Tests of the command line, a contract: cli_test.py EDGEATTN
+
+Every wrong call must exit with its code, print one line that says what is wrong, and leave no file behind.
+"""
+import contextlib
+import io
+import json
+import os
+import pathlib
+import pty
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+import xml.etree.ElementTree
+
+from crafted import ddpm_block, decoded, encoded, transposed, with_header
+
+TOOL = os.path.abspath(sys.argv[1])
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+WEIGHTS = str(ROOT / "tests/data/digits-blocks.safetensors")
+ACTIVATIONS = str(ROOT / "tests/data/digits-activations.safetensors")
+LIMIT = 2e-6
+RUN_KEYS = {"shape", "layout", "threads", "isa", "prepared_bytes", "persistent_bytes", "scratch_bytes", "bind_ms",
+            "run_ms"}
+PLAN_KEYS = {"shape", "layout", "threads", "isa", "tile", "prepared_bytes", "persistent_bytes", "scratch_bytes",
+             "external_bytes", "alignment", "map"}
+PHASES = ["bind", "statistics", "pack", "project", "scores", "softmax", "mix", "out", "transpose"]
+
+
+def call(*arguments, **options):
+    return subprocess.run([TOOL, *arguments], capture_output=True, text=True, timeout=300, check=False, **options)
+
+
+def good(*arguments):
+    """Standard output of a call that must succeed without a word on standard error."""
+    result = call(*arguments)
+    assert (result.returncode, result.stderr) == (0, ""), f"exit {result.returncode}: {result.stderr}"
+    return result.stdout
+
+
+def block_run(step="am.step100", *arguments, output="out.safetensors"):
+    prefix = step[:3]
+    return good("run", "--weights", WEIGHTS, "--prefix", prefix, "--input", ACTIVATIONS, "--tensor", f"{step}.input",
+                "--output", output, *arguments)
+
+
+def largest_difference(a, b):
+    assert len(a) == len(b)
+    return max(abs(x - y) for x, y in zip(a, b))
+
+
+def activation(name):
+    return decoded(pathlib.Path(ACTIVATIONS).read_bytes())[name]
+
+
+# Calls that must fail: files to make, arguments, exit code, what the one line on standard error must say.
+SMALL = encoded(ddpm_block(4))
+MAP = encoded({"x": ([1, 4, 2, 2], range(16))})
+RUN = "run --weights w --input x --output y"
+REAL = f"run --weights {WEIGHTS} --prefix am. --input {ACTIVATIONS} --tensor am.step0.input --output y"
+PLAN = "plan --shape 1,64,8,8"
+
+
+def small(**changes):
+    return {"w": encoded(ddpm_block(4, **changes)), "x": MAP}
+
+
+def tensors(**entries):
+    """A header that may claim anything, of name=(shape, begin, end) or name=(shape, begin, end, dtype)."""
+    return json.dumps({name: {"dtype": dtype[0] if dtype else "F32", "shape": shape, "data_offsets": [begin, end]}
+                       for name, (shape, begin, end, *dtype) in entries.items()})
+
+
+WRONG = [
+    # the command line itself
+    ({}, "", 2, ["subcommand is required"]),
+    ({}, "fly", 2, ["edgeattn --help"]),
+    ({}, "run", 2, ["required", "edgeattn run --help"]),
+    ({}, "run --weights w --input x", 2, ["--output is required"]),
+    ({}, "plan", 2, ["--shape is required"]),
+    ({}, "inspect", 2, ["required"]),
+    ({}, f"{PLAN} --colour", 2, ["--colour"]),
+    ({}, f"{PLAN} more", 2, ["more"]),
+    ({}, f"{PLAN} --threads 2 --threads 3", 2, ["--threads"]),
+    ({}, f"{PLAN} --threads -1", 2, ["--threads", "whole number", "'-1'"]),
+    ({}, f"{PLAN} --threads 1.5", 2, ["--threads", "'1.5'"]),
+    ({}, f"{PLAN} --threads 99999999999999999999", 2, ["--threads"]),
+    ({}, f"{PLAN} --scratch-budget 20M", 2, ["--scratch-budget", "'20M'"]),
+    ({}, f"{PLAN} --isa sse9", 2, ["--isa", "auto|scalar|avx2|avx512|neon", "'sse9'"]),
+    ({}, f"{PLAN} --layout chwn", 2, ["--layout", "nchw|nhwc"]),
+    ({}, f"{PLAN} --norm ln", 2, ["--norm", "gn|in|bn|none"]),
+    ({}, f"{PLAN} --norm in --groups 4", 2, ["--groups", "--norm in"]),
+    ({}, f"{PLAN} --norm bn --groups 4", 2, ["--groups", "--norm bn"]),
+    ({}, f"{PLAN} --norm none --eps 1e-5", 2, ["--eps", "--norm none"]),
+    ({}, f"{PLAN} --groups 0", 2, ["--groups", "at least 1"]),
+    ({}, f"{PLAN} --heads 0", 2, ["--heads", "at least 1"]),
+    ({}, f"{PLAN} --eps 0", 2, ["--eps", "above 0"]),
+    ({}, f"{PLAN} --eps nan", 2, ["--eps", "above 0"]),
+    ({}, f"{PLAN} --tile 8", 2, ["--tile", "BQ,BK", "'8'"]),
+    ({}, f"{PLAN} --tile 8,0", 2, ["--tile", "BQ,BK"]),
+    ({}, f"{PLAN} --prefix am.", 2, ["--prefix", "--weights"]),
+    ({}, f"{REAL} --reference-tensor t", 2, ["--reference-tensor", "--reference"]),
+    ({}, "plan --shape 1,64,8", 2, ["--shape", "B,C,H,W", "'1,64,8'"]),
+    ({}, "plan --shape 1,64,8,8,8", 2, ["--shape"]),
+    ({}, "plan --shape 1,64,0,8", 2, ["--shape", "at least 1"]),
+    ({}, "plan --shape 1,64,8,x", 2, ["--shape"]),
+    # what this version or this machine does not do, or memory does not allow
+    ({}, f"{PLAN} --heads 4", 1, ["heads", "not supported"]),
+    ({}, f"{PLAN} --groups 7", 1, ["groups", "64", "7"]),
+    ({}, f"{PLAN} --threads 2000", 1, ["threads", "1024", "2000"]),
+    ({}, "plan --shape 1,64,4294967296,4294967296", 1, ["can be addressed"]),
+    ({}, f"{PLAN} --scratch-budget 99", 1, ["budget", "99 bytes", "at least"]),
+    ({}, f"{REAL} --scratch-budget 99", 1, ["am.", "budget", "99 bytes", "at least"]),
+    # files that are not there, or not whole
+    ({}, "inspect nowhere", 1, ["nowhere", "No such file"]),
+    ({}, RUN, 1, ["w: ", "No such file"]),
+    ({"w": SMALL}, f"{RUN} --groups 2", 1, ["x: ", "No such file"]),
+    ({"w": SMALL, "x": MAP}, f"{RUN} --groups 2 --reference r", 1, ["r: ", "No such file"]),
+    ({"w": b""}, "inspect w", 1, ["w: "]),
+    ({"w": SMALL[:5]}, "inspect w", 1, ["w: "]),
+    ({"w": SMALL[:-1]}, "inspect w", 1, ["w: "]),
+    ({"w": SMALL + b"\0"}, "inspect w", 1, ["w: "]),
+    ({"w": with_header("{}", length=3)}, "inspect w", 1, ["w: "]),
+    ({"w": with_header("{}", length=2**64 - 1)}, "inspect w", 1, ["w: "]),
+    ({"w": with_header("[]")}, "inspect w", 1, ["w: ", "{"]),
+    ({"w": with_header(" {}")}, "inspect w", 1, ["w: ", "{"]),
+    ({"w": with_header('{"a":' * 500 + "1" + "}" * 500)}, "inspect w", 1, ["w: "]),
+    ({"w": with_header(tensors(a=([1], 0, 4))[:-1] + "," + tensors(a=([1], 0, 4))[1:], bytes(4))}, "inspect w", 1,
+     ["w: ", "'a'"]),
+    ({"w": with_header(tensors(a=([1], 0, 4))[:-2] + ',"b":1}}', bytes(4))}, "inspect w", 1, ["w: ", "'a'"]),
+    ({"w": with_header(tensors(a=([2], 0, 8), b=([1], 4, 8)), bytes(8))}, "inspect w", 1, ["w: ", "'b'"]),
+    ({"w": with_header(tensors(a=([1], 0, 4), b=([1], 8, 12)), bytes(12))}, "inspect w", 1, ["w: ", "'b'"]),
+    ({"w": with_header(tensors(a=([4], 0, 16)), bytes(8))}, "inspect w", 1, ["w: "]),
+    ({"w": with_header(tensors(a=([2**32, 2**32, 4], 0, 4)), bytes(4))}, "inspect w", 1, ["w: ", "'a'"]),
+    ({"w": with_header(tensors(a=([1], 0, 4, "F33")), bytes(4))}, "inspect w", 1, ["w: ", "'a'", "F33"]),
+    # weights that make no block
+    ({}, REAL.replace("am. ", "zz. "), 1, ["digits-blocks", "'zz.'", "'a0.'", "'am.'"]),
+    ({}, REAL.replace("--prefix am. ", ""), 1, ["digits-blocks", "'a0.'", "'am.'"]),
+    ({"w": MAP, "x": MAP}, RUN, 1, ["w: "]),
+    (small(), RUN, 1, ["w: ", "groups", "4", "32"]),
+    (small(), f"{RUN} --groups 3", 1, ["w: ", "groups", "4", "3"]),
+    (small(), f"{RUN} --groups 2 --norm none", 2, ["--groups"]),
+    (small(), f"{RUN} --norm none", 1, ["w: ", "norm"]),
+    (small(), f"{RUN} --norm bn", 1, ["w: ", "running_"]),
+    (small(norm_weight=None, norm_bias=None), f"{RUN} --groups 2", 1, ["--groups", "none"]),
+    (small(norm_weight=None, norm_bias=None), f"{RUN} --eps 1", 1, ["--eps", "none"]),
+    (small(to_out_weight=([2, 2], range(4))), f"{RUN} --groups 2", 1, ["w: ", "to_out.weight"]),
+    (small(to_qkv_bias=([4], range(4))), f"{RUN} --groups 2", 1, ["w: ", "to_qkv.bias"]),
+    (small(norm_weight=([3], range(3))), f"{RUN} --groups 2", 1, ["w: ", "norm.weight"]),
+    (small(to_out_bias=([4], [0, float("nan"), 0, 0])), f"{RUN} --groups 2", 1, ["w: ", "to_out.bias"]),
+    (small(to_qkv_weight=([12, 4], [float("inf")] * 48)), f"{RUN} --groups 2", 1, ["w: ", "to_qkv.weight"]),
+    (small(to_qkv_bias=([12], bytes(12), "I8")), f"{RUN} --groups 2", 1, ["w: ", "to_qkv.bias", "I8"]),
+    # inputs and references that do not fit the weights
+    ({"w": SMALL, "x": encoded({})}, f"{RUN} --groups 2", 1, ["x: ", "none"]),
+    ({}, REAL.replace("--tensor am.step0.input ", ""), 1, ["digits-activations", "--tensor", "a0.step0.input, "]),
+    ({}, REAL.replace("step0.input", "step7.input"), 1, ["digits-activations", "'am.step7.input'", "am.step0.input"]),
+    ({}, REAL.replace("am.step0", "a0.step0"), 1, ["a0.step0.input", "[B, 128, H, W]", "[2, 64, 16, 16]"]),
+    ({}, f"{REAL} --layout nhwc", 1, ["am.step0.input", "[B, H, W, 128]", "[2, 128, 8, 8]"]),
+    ({"w": SMALL, "x": encoded({"x": ([4, 2, 2], range(16))})}, f"{RUN} --groups 2", 1,
+     ["'x'", "[B, 4, H, W]", "[4, 2, 2]"]),
+    ({"w": SMALL, "x": encoded({"x": ([1, 4, 0, 2], [])})}, f"{RUN} --groups 2", 1,
+     ["'x'", "at least 1", "[1, 4, 0, 2]"]),
+    ({"w": SMALL, "x": encoded({"x": ([1, 4, 1, 1], bytes(32), "I64")})}, f"{RUN} --groups 2", 1, ["'x'", "I64"]),
+    ({}, f"{REAL} --reference {ACTIVATIONS} --reference-tensor a0.step0.output", 1,
+     ["a0.step0.output", "[2, 128, 8, 8]", "[2, 64, 16, 16]"]),
+    ({}, f"{REAL} --reference {ACTIVATIONS}", 1, ["--reference-tensor"]),
+    ({}, f"plan --weights {WEIGHTS} --prefix am. --shape 1,64,8,8", 1, ["digits-blocks", "128", "64"]),
+    # outputs that cannot be written
+    ({}, f"{REAL}/y", 1, ["y/y", "cannot write"]),
+    ({}, REAL.replace("--output y", "--output ."), 1, [".: ", "directory"]),
+    ({}, f"{PLAN} --svg nowhere/map.svg", 1, ["nowhere/map.svg"]),
+]
+
+
+def check_wrong(files, arguments, code, parts):
+    for name, data in files.items():
+        pathlib.Path(name).write_bytes(data)
+    result = call(*arguments.split())
+    assert result.returncode == code, f"exit {result.returncode}, expected {code}: {result.stderr}"
+    assert result.stdout == "", f"on standard output: {result.stdout}"
+    assert result.stderr.startswith("edgeattn: "), result.stderr
+    assert result.stderr.count("\n") == 1 and result.stderr.endswith("\n"), f"not one line: {result.stderr!r}"
+    for part in parts:
+        assert part in result.stderr, f"no {part!r} in: {result.stderr}"
+    assert sorted(os.listdir(".")) == sorted(files), f"left behind: {os.listdir('.')}"
+
+
+# Calls that must work.
+def test_help_and_version():
+    assert good("--version") == "edgeattn 0.1.0\n"
+    for command in ("run", "plan", "inspect"):
+        assert command in good("--help")
+        assert "Usage" in good(command, "--help")
+
+
+def test_real_data_on_every_instruction_set():
+    for isa in ("auto", "scalar", "avx2", "avx512"):
+        if call("plan", "--shape", "1,64,4,4", "--isa", isa).returncode != 0:
+            print(f"  no {isa} here")
+            continue
+        for block in ("a0.", "am."):
+            report = json.loads(block_run(f"{block}step0", "--json", "--isa", isa, "--reference", ACTIVATIONS,
+                                          "--reference-tensor", f"{block}step0.output"))
+            assert RUN_KEYS | {"max_abs_error"} <= set(report), report
+            assert report["max_abs_error"] <= LIMIT, report
+            assert isa in ("auto", report["isa"])
+            shape, values = activation(f"{block}step0.output")
+            assert report["shape"] == shape and report["layout"] == "nchw" and report["threads"] == 1
+            written = decoded(pathlib.Path("out.safetensors").read_bytes())
+            assert list(written) == ["output"] and written["output"][0] == shape
+            assert largest_difference(written["output"][1], values) == report["max_abs_error"]
+
+
+def test_channels_last():
+    shape, values = transposed(*activation("am.step0.input"))
+    pathlib.Path("x").write_bytes(encoded({"x": (shape, values)}))
+    pathlib.Path("r").write_bytes(encoded({"y": transposed(*activation("am.step0.output"))}))
+    report = json.loads(good("run", "--weights", WEIGHTS, "--prefix", "am.", "--input", "x", "--output", "y",
+                             "--layout", "nhwc", "--reference", "r", "--json"))
+    assert report["max_abs_error"] <= LIMIT and report["layout"] == "nhwc" and report["shape"] == [2, 128, 8, 8]
+    assert decoded(pathlib.Path("y").read_bytes())["output"][0] == [2, 8, 8, 128]
+
+
+def test_threads_budget_and_output_in_place_of_the_input():
+    block_run()
+    expected = pathlib.Path("out.safetensors").read_bytes()
+    for threads in ("0", "2", "3"):
+        report = json.loads(block_run("am.step100", "--threads", threads, "--json"))
+        assert report["threads"] == int(threads) or threads == "0"
+        assert pathlib.Path("out.safetensors").read_bytes() == expected
+    pathlib.Path("x").write_bytes(encoded({"x": activation("am.step100.input")}))
+    good("run", "--weights", WEIGHTS, "--prefix", "am.", "--input", "x", "--output", "x", "--tile", "16,64")
+    assert pathlib.Path("x").read_bytes() == expected
+    assert sorted(os.listdir(".")) == ["out.safetensors", "x"]
+
+
+def test_least_budget_that_an_error_states_works():
+    result = call("plan", "--shape", "1,64,32,32", "--scratch-budget", "1")
+    least = int(result.stderr.split("at least ")[1].split()[0])
+    report = json.loads(good("plan", "--shape", "1,64,32,32", "--scratch-budget", str(least), "--json"))
+    assert report["scratch_bytes"] <= least
+    assert call("plan", "--shape", "1,64,32,32", "--scratch-budget", str(least - 1)).returncode == 1
+
+
+def test_summary_names_what_the_file_does_not_tell():
+    text = block_run("am.step0", "--reference", ACTIVATIONS, "--reference-tensor", "am.step0.output")
+    for part in ("gn with 32 groups", "eps 1e-05", "128 channels", "scratch", "error", "ms run"):
+        assert part in text, f"no {part!r} in: {text}"
+    assert "gn with 8 groups, eps 0.001" in block_run("am.step0", "--groups", "8", "--eps", "1e-3")
+
+
+def test_nan_in_input_and_reference():
+    nan = float("nan")
+    pathlib.Path("w").write_bytes(SMALL)
+    pathlib.Path("x").write_bytes(encoded({"x": ([1, 4, 2, 2], [nan] + [1.0] * 15)}))
+    for reference, error in (([nan] * 16, 0), ([0.0] * 16, None), ([nan] * 15 + [0.0], None)):
+        pathlib.Path("r").write_bytes(encoded({"y": ([1, 4, 2, 2], reference)}))
+        report = json.loads(good("run", "--weights", "w", "--input", "x", "--output", "y", "--groups", "2",
+                                 "--reference", "r", "--json"))
+        assert report["max_abs_error"] == error, report
+
+
+def test_devices_and_pipes_are_written_directly():
+    block_run("am.step100", output="/dev/null")
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    block_run()
+    os.mkfifo("pipe")
+    received = []
+    reader = threading.Thread(target=lambda: received.append(pathlib.Path("pipe").read_bytes()))
+    reader.start()
+    block_run("am.step100", output="pipe")
+    reader.join(60)
+    assert stat.S_ISFIFO(os.stat("pipe").st_mode)
+    assert received == [pathlib.Path("out.safetensors").read_bytes()]
+
+
+def test_full_device_is_an_error():
+    if not os.path.exists("/dev/full"):
+        return
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        result = subprocess.run([TOOL, "plan", "--shape", "1,64,8,8"], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert result.returncode == 1 and b"standard output" in result.stderr
+    result = call("run", "--weights", WEIGHTS, "--prefix", "am.", "--input", ACTIVATIONS, "--tensor", "am.step0.input",
+                  "--output", "/dev/full")
+    assert result.returncode == 1 and "/dev/full" in result.stderr and result.stdout == ""
+
+
+def test_plan():
+    text = good("plan", "--weights", WEIGHTS, "--prefix", "a0.", "--shape", "2,64,16,16", "--threads", "2", "--svg",
+                "map.svg")
+    assert "scores" in text and "total" in text
+    assert xml.etree.ElementTree.parse("map.svg").getroot().tag.endswith("svg")
+    report = json.loads(good("plan", "--shape", "2,64,16,16", "--threads", "2", "--json", "--layout", "nhwc"))
+    assert PLAN_KEYS <= set(report), report
+    assert report["shape"] == [2, 64, 16, 16] and report["layout"] == "nhwc" and report["threads"] == 2
+    assert set(report["tile"]) == {"bq", "bk"} and report["alignment"] == 64
+    regions = [(r["space"], r["offset"], r["offset"] + r["bytes"], PHASES.index(r["first"]), PHASES.index(r["last"]))
+               for r in report["map"]]
+    for i, (space, begin, end, first, last) in enumerate(regions):
+        assert begin % 64 == 0 and end <= report[f"{space}_bytes"]
+        for other_space, other_begin, other_end, other_first, other_last in regions[:i]:
+            apart = end <= other_begin or other_end <= begin
+            assert space != other_space or apart or last < other_first or other_last < first
+
+
+def test_inspect():
+    report = json.loads(good("inspect", WEIGHTS, "--json"))
+    assert report["blocks"] == [{"prefix": prefix, "style": "ddpm", "channels": channels, "norm": "gn"}
+                                for prefix, channels in (("a0.", 64), ("am.", 128))]
+    assert {"name": "am.to_qkv.weight", "dtype": "F32", "shape": [384, 128, 1, 1]} in report["tensors"]
+    text = good("inspect", WEIGHTS)
+    assert "am.to_qkv.weight" in text and "prefix 'am.'" in text
+
+
+def test_double_precision_weights():
+    pathlib.Path("w").write_bytes(SMALL)
+    pathlib.Path("d").write_bytes(encoded({name: (*tensor, "F64") for name, tensor in ddpm_block(4).items()}))
+    pathlib.Path("x").write_bytes(MAP)
+    good("run", "--weights", "w", "--input", "x", "--output", "y", "--groups", "2")
+    report = json.loads(good("run", "--weights", "d", "--input", "x", "--output", "z", "--groups", "2", "--json",
+                             "--reference", "y"))
+    assert report["max_abs_error"] < 1e-5, report
+
+
+def test_progress_on_a_terminal_only():
+    with contextlib.suppress(FileNotFoundError):
+        os.remove("out.safetensors")
+    pathlib.Path("w").write_bytes(encoded(ddpm_block(32)))
+
+    def arguments(images):
+        pathlib.Path("x").write_bytes(encoded({"x": ([images, 32, 64, 64], bytes(images * 32 * 64 * 64 * 4))}))
+        return ["run", "--weights", "w", "--input", "x", "--output", "/dev/null", "--json"]
+
+    one = json.loads(good(*arguments(1)))["run_ms"]
+    try:
+        leader, follower = pty.openpty()
+    except OSError:
+        print("  no terminals here: only their absence tested")
+        return
+    command = [TOOL, *arguments(min(200, int(2500 / one) + 1))]
+    with os.fdopen(leader, "rb", buffering=0) as terminal:
+        result = subprocess.run(command, stderr=follower, stdout=subprocess.PIPE, timeout=300, check=True)
+        shown = os.read(leader, 10000).decode()
+        os.close(follower)
+        assert "running… 1 s" in shown and shown.endswith("\r\033[K"), repr(shown)
+        assert json.loads(result.stdout)["run_ms"] > 1000 and not terminal.closed
+
+
+def test_readme_holds_the_example_as_it_is_compiled():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert (ROOT / "examples/minimal.cc").read_text(encoding="utf-8") in readme
+
+
+def passes(name, check):
+    """Runs one check in a folder of its own."""
+    home = os.getcwd()
+    output = io.StringIO()
+    with tempfile.TemporaryDirectory(prefix="edgeattn-cli-") as folder:
+        os.chdir(folder)
+        try:
+            check()
+            return True
+        except Exception:  # every failure is reported, and the next check runs
+            traceback.print_exc(file=output)
+            print(f"FAILED: {name}\n{output.getvalue()}")
+            return False
+        finally:
+            os.chdir(home)
+
+
+def main():
+    checks = [(f"edgeattn {row[1]}", lambda row=row: check_wrong(*row)) for row in WRONG]
+    checks += [(name, check) for name, check in globals().items() if name.startswith("test_")]
+    results = [passes(name, check) for name, check in checks]
+    print(f"{results.count(True)} passed, {results.count(False)} failed")
+    return 1 if False in results else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,290 @@
+// Checkers of the kernels that make and read operands: statistics, pack, unpack_rows, fold.
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "kernel_checker.h"
+#include "support.h"
+
+namespace edgeattn::test {
+namespace {
+
+constexpr std::size_t kManyTokens[] = {1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 63, 64, 65, 100, 257};
+constexpr std::size_t kFewChannels[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 40, 65};
+
+struct Image {
+  Image(std::size_t token_count, std::size_t channel_count, bool nchw, std::size_t gap = 0)
+      : tokens(token_count),
+        channels(channel_count),
+        token_stride(nchw ? 1 : channels + gap),
+        channel_stride(nchw ? tokens + gap : 1),
+        x((nchw ? channels : tokens) * (nchw ? channel_stride : token_stride) - gap) {}
+
+  float& at(std::size_t t, std::size_t c) { return x[t * token_stride + c * channel_stride]; }
+  std::string text() const {
+    return std::to_string(tokens) + " tokens, " + std::to_string(channels) + " channels" +
+           (token_stride == 1 ? ", NCHW" : ", NHWC");
+  }
+
+  std::size_t tokens;
+  std::size_t channels;
+  std::size_t token_stride;
+  std::size_t channel_stride;
+  Buffer x;
+};
+
+void fill(Image& image, std::mt19937_64& engine, double mean, double deviation) {
+  std::normal_distribution<double> normal(mean, deviation);
+  for (std::size_t c = 0; c < image.channels; ++c)
+    for (std::size_t t = 0; t < image.tokens; ++t) image.at(t, c) = static_cast<float>(normal(engine));
+}
+
+std::vector<ShiftedSums> sums_of(const Kernels& kernels, Image& image) {
+  std::vector<ShiftedSums> sums(image.channels + 1, ShiftedSums{-1, -1});
+  kernels.statistics(image.x.data(), image.x.data(), image.tokens, image.channels, image.token_stride,
+                     image.channel_stride, sums.data());
+  return sums;
+}
+
+void check_sums(const Kernels& kernels, Image& image, Findings& findings) {
+  const std::vector<ShiftedSums> sums = sums_of(kernels, image);
+  for (std::size_t c = 0; c < image.channels; ++c) {
+    const long double pivot = image.at(0, c);
+    long double sum = 0, magnitude = 0, squares = 0;
+    for (std::size_t t = 0; t < image.tokens; ++t) {
+      const long double deviation = image.at(t, c) - pivot;
+      sum += deviation;
+      magnitude += std::abs(deviation);
+      squares += deviation * deviation;
+    }
+    const long double bound = std::ldexp(static_cast<long double>(image.tokens), -52);
+    findings.require(std::abs(sums[c].sum - sum) <= bound * magnitude, [&] { return "sum, " + image.text(); });
+    findings.require(std::abs(sums[c].sum_of_squares - squares) <= bound * squares,
+                     [&] { return "sum of squares, " + image.text(); });
+    findings.add(sums[c].sum);
+    findings.add(sums[c].sum_of_squares);
+  }
+  findings.require(sums[image.channels].sum == -1, [&] { return "wrote past the sums, " + image.text(); });
+}
+
+void check_non_finite_sums(const Kernels& kernels, bool nchw, Findings& findings) {
+  Image image(37, 5, nchw);
+  std::mt19937_64 engine = random_engine(12);
+  fill(image, engine, 0, 3e38);
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  for (std::size_t i = 0; i < image.x.size(); ++i) image.x[i] = std::clamp(image.x[i], -kLargest, kLargest);
+  for (std::size_t t = 0; t < image.tokens; ++t) {
+    for (std::size_t c = 0; c < image.channels; ++c) {
+      for (float bad : kNonFinite) {
+        const float good = std::exchange(image.at(t, c), bad);
+        const std::vector<ShiftedSums> sums = sums_of(kernels, image);
+        for (std::size_t other = 0; other < image.channels; ++other)
+          findings.require(std::isfinite(sums[other].sum_of_squares) == (other != c), [&] {
+            return "non-finite value at token " + std::to_string(t) + ", channel " + std::to_string(c) + ", " +
+                   image.text();
+          });
+        image.at(t, c) = good;
+      }
+    }
+  }
+}
+
+/// An operand of which one strip is written, and what it should hold afterwards.
+struct Operand {
+  explicit Operand(const PanelLayout& panel_layout)
+      : layout(panel_layout), actual(layout.size(), 64), expected(layout.size(), 64) {}
+
+  Panels panels() { return {actual.data(), layout.nr, layout.panel_stride(), layout.kr, layout.sr}; }
+
+  PanelLayout layout;
+  Buffer actual;
+  Buffer expected;
+};
+
+struct Columns {
+  std::uint32_t nr;
+  std::uint32_t kr = 1;
+  std::uint32_t sr = 1;
+};
+
+std::size_t round_up(std::size_t count, std::size_t unit) { return (count + unit - 1) / unit * unit; }
+
+struct PackCase {
+  Image& image;
+  Buffer& norm;  ///< [3, channels]: mean, scale, shift
+  Columns key_columns;
+  Columns value_columns;
+  std::size_t first_token;
+
+  std::size_t keys() const { return first_token + image.tokens; }
+  std::string text() const {
+    return image.text() + ", keys.nr " + std::to_string(key_columns.nr) + ", values.nr " +
+           std::to_string(value_columns.nr) + ", kr " + std::to_string(key_columns.kr) + ", sr " +
+           std::to_string(key_columns.sr) + ", first token " + std::to_string(first_token);
+  }
+  float normalised(std::size_t t, std::size_t c) const {
+    if (t >= image.tokens || c >= image.channels) return 0;
+    const std::size_t channels = image.channels;
+    return std::fma(image.at(t, c) - norm[c], norm[channels + c], norm[2 * channels + c]);
+  }
+};
+
+/// The contract of pack_fn and pack_any_scalar, element by element.
+void expect_packed(const PackCase& test, Operand& keys, Operand& values) {
+  const std::size_t first = test.first_token;
+  for (std::size_t t = 0; t < round_up(test.image.tokens, keys.layout.nr); ++t) {
+    keys.expected[keys.layout.bias_offset(first + t)] = 0;
+    for (std::size_t c = 0; c < keys.layout.depth(); ++c)
+      keys.expected[keys.layout.offset(c, first + t)] = test.normalised(t, c);
+  }
+  for (std::size_t c = 0; c < values.layout.panels() * values.layout.nr; ++c) {
+    if (first == 0) values.expected[values.layout.bias_offset(c)] = 0;
+    for (std::size_t t = first; t < values.layout.depth(); ++t)
+      values.expected[values.layout.offset(t, c)] = test.normalised(t - first, c);
+  }
+}
+
+void check_packed(pack_fn* pack, const PackCase& test, Findings& findings) {
+  const Image& image = test.image;
+  Operand keys({image.channels, test.keys(), test.key_columns.nr, test.key_columns.kr, test.key_columns.sr});
+  Operand values({test.keys(), image.channels, test.value_columns.nr, test.value_columns.kr, test.value_columns.sr});
+  expect_packed(test, keys, values);
+  Buffer& norm = test.norm;
+  PackStrip strip = {};
+  strip.x = test.image.x.data();
+  strip.token_stride = image.token_stride;
+  strip.channel_stride = image.channel_stride;
+  strip.tokens = image.tokens;
+  strip.first_token = test.first_token;
+  strip.channels = image.channels;
+  strip.mean = norm.data();
+  strip.scale = norm.data() + image.channels;
+  strip.shift = norm.data() + 2 * image.channels;
+  strip.keys = keys.panels();
+  strip.values = values.panels();
+  pack(strip);
+  findings.require_same(keys.actual, keys.expected, [&] { return "keys, " + test.text(); });
+  findings.require_same(values.actual, values.expected, [&] { return "values, " + test.text(); });
+}
+
+template <class Body>
+void for_images(std::uint64_t stream, Body body) {
+  std::mt19937_64 engine = random_engine(stream);
+  for (std::size_t tokens : kManyTokens) {
+    for (std::size_t channels : kFewChannels) {
+      for (bool nchw : {true, false}) {
+        Image image(tokens, channels, nchw, tokens % 3);
+        fill(image, engine, 3, 1);
+        Buffer norm(3 * channels);
+        for (std::size_t i = 0; i < norm.size(); ++i) norm[i] = static_cast<float>(i % 7) * 0.37f - 1.1f;
+        body(image, norm);
+      }
+    }
+  }
+}
+
+void check_unpacked(unpack_rows_fn* unpack_rows, const PanelLayout& layout, std::size_t first, std::size_t rows,
+                    Findings& findings) {
+  const std::size_t channels = layout.outputs;
+  const std::size_t stride = channels + rows % 3;
+  Operand operand(layout);
+  Buffer actual((rows - 1) * stride + channels);
+  Buffer expected(actual.size());
+  for (std::size_t i = 0; i < operand.actual.size(); ++i) operand.actual[i] = static_cast<float>(i);
+  for (std::size_t i = 0; i < rows; ++i)
+    for (std::size_t c = 0; c < channels; ++c)
+      expected[i * stride + c] = static_cast<float>(layout.offset(first + i, c));
+  unpack_rows(operand.panels(), first, rows, channels, actual.data(), stride);
+  findings.require_same(actual, expected, [&] {
+    return std::to_string(rows) + " rows, " + std::to_string(channels) + " channels, nr " + std::to_string(layout.nr) +
+           ", kr " + std::to_string(layout.kr) + ", sr " + std::to_string(layout.sr);
+  });
+}
+
+void check_folded(const Kernels& kernels, std::size_t rows, std::size_t columns, std::size_t depth, bool transposed,
+                  Findings& findings) {
+  std::mt19937_64 engine = random_engine(rows * 1000 + columns);
+  std::normal_distribution<double> normal;
+  const std::size_t left_row = transposed ? 1 : depth;
+  const std::size_t left_depth = transposed ? rows : 1;
+  const std::size_t right_row = columns + depth % 2;
+  Buffer left(rows * depth);
+  Buffer right((depth - 1) * right_row + columns);
+  for (std::size_t i = 0; i < left.size(); ++i) left[i] = static_cast<float>(normal(engine));
+  for (std::size_t i = 0; i < right.size(); ++i) right[i] = static_cast<float>(normal(engine));
+  std::vector<double> out(rows * columns + 1, -1.0);
+  kernels.fold(left.data(), left_row, left_depth, right.data(), right_row, rows, columns, depth, out.data());
+  const auto text = [&] {
+    return std::to_string(rows) + " rows, " + std::to_string(columns) + " columns, depth " + std::to_string(depth);
+  };
+  for (std::size_t i = 0; i < rows; ++i) {
+    for (std::size_t j = 0; j < columns; ++j) {
+      double sum = 0;
+      for (std::size_t k = 0; k < depth; ++k)
+        sum += static_cast<double>(left[i * left_row + k * left_depth]) * static_cast<double>(right[k * right_row + j]);
+      findings.require(out[i * columns + j] == sum, text);
+      findings.add(out[i * columns + j]);
+    }
+  }
+  findings.require(out.back() == -1.0, [&] { return "wrote past the end, " + text(); });
+}
+
+}  // namespace
+
+void check_statistics(const Kernels& kernels, Findings& findings) {
+  std::mt19937_64 engine = random_engine(11);
+  for (std::size_t tokens : kManyTokens) {
+    for (std::size_t channels : kFewChannels) {
+      for (bool nchw : {true, false}) {
+        for (double mean : {0.0, 1e4, 1e6}) {
+          Image image(tokens, channels, nchw);
+          fill(image, engine, mean, 1);
+          check_sums(kernels, image, findings);
+        }
+      }
+    }
+  }
+  for (bool nchw : {true, false}) check_non_finite_sums(kernels, nchw, findings);
+}
+
+void check_pack(const Kernels& kernels, Findings& findings) {
+  constexpr std::size_t kFirstToken = 96;  // a multiple of every nr below
+  constexpr std::uint32_t kWidths[][2] = {{16, 16}, {8, 8}, {32, 32}, {8, 32}, {32, 16}, {24, 8}, {16, 24}};
+  std::size_t turn = 0;
+  for_images(13, [&](Image& image, Buffer& norm) {
+    for (const auto& [keys, values] : kWidths)
+      check_packed(kernels.pack, {image, norm, {keys}, {values}, turn++ % 2 * kFirstToken}, findings);
+  });
+}
+
+void check_unpack_rows(const Kernels& kernels, Findings& findings) {
+  for (std::uint32_t nr : {1u, 2u, 7u, 8u, 16u, 24u, 32u})
+    for (std::size_t channels : kFewChannels)
+      for (std::size_t rows : {1, 2, 3, 17})
+        check_unpacked(kernels.unpack_rows, {40, channels, nr}, 23 - rows, rows, findings);
+}
+
+void check_any_layout(const Kernels&, Findings& findings) {
+  constexpr std::size_t kFirstToken = 96;
+  constexpr Columns kColumns[] = {{8, 1, 4}, {4, 1, 4}, {2, 4, 1}, {16, 2, 1},
+                                  {8, 2, 4}, {1, 1, 1}, {6, 1, 1}, {16, 1, 1}};
+  std::size_t turn = 0;
+  for_images(14, [&](Image& image, Buffer& norm) {
+    const Columns columns = kColumns[turn++ % std::size(kColumns)];
+    check_packed(pack_any_scalar, {image, norm, columns, columns, turn % 3 == 0 ? kFirstToken : 0}, findings);
+  });
+  for (const Columns& columns : kColumns)
+    for (std::size_t channels : kFewChannels)
+      for (std::size_t rows : {1, 2, 17})
+        check_unpacked(unpack_rows_any_scalar, {38, channels, columns.nr, columns.kr, columns.sr}, 3, rows, findings);
+}
+
+void check_fold(const Kernels& kernels, Findings& findings) {
+  for (std::size_t rows = 1; rows <= 4; ++rows)
+    for (std::size_t columns = 1; columns <= 32; ++columns)
+      for (std::size_t depth : {1, 2, 7, 33}) check_folded(kernels, rows, columns, depth, depth % 2 == 0, findings);
+}
+
+}  // namespace edgeattn::test

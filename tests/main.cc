@@ -1,0 +1,65 @@
+#define DOCTEST_CONFIG_IMPLEMENT
+#include <doctest/doctest.h>
+
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+#include "support.h"
+
+namespace edgeattn::test {
+namespace {
+
+Isa g_isa = Isa::kAuto;
+std::uint64_t g_seed = 1;
+bool g_sample = false;
+std::string g_data = "tests/data";
+
+const char* value_of(const char* argument, const char* name) {
+  const std::size_t length = std::strlen(name);
+  return std::strncmp(argument, name, length) == 0 ? argument + length : nullptr;
+}
+
+Isa isa_named(const char* name) {
+  for (Isa isa : {Isa::kAuto, Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kNeon})
+    if (std::strcmp(name, to_string(isa)) == 0) return isa;
+  std::fprintf(stderr, "unknown --isa=%s\n", name);
+  std::exit(2);
+}
+
+}  // namespace
+
+Isa isa() { return g_isa; }
+std::uint64_t seed() { return g_seed; }
+bool sample() { return g_sample; }
+const char* data_directory() { return g_data.c_str(); }
+
+KernelSet kernel_set() {
+  switch (g_isa) {
+    case Isa::kAvx2: return KernelSet::kAvx2;
+    case Isa::kAvx512: return KernelSet::kAvx512;
+    case Isa::kNeon: return KernelSet::kNeon;
+    default: return KernelSet::kScalar;
+  }
+}
+
+}  // namespace edgeattn::test
+
+int main(int argc, char** argv) {
+  using namespace edgeattn;
+  for (int i = 1; i < argc; ++i) {
+    if (const char* isa = test::value_of(argv[i], "--isa=")) test::g_isa = test::isa_named(isa);
+    if (const char* seed = test::value_of(argv[i], "--seed=")) test::g_seed = std::strtoull(seed, nullptr, 10);
+    if (const char* data = test::value_of(argv[i], "--data=")) test::g_data = data;
+    if (std::strcmp(argv[i], "--sample") == 0) test::g_sample = true;
+  }
+  const Machine machine = detect_machine();
+  if (test::g_isa == Isa::kAuto) test::g_isa = machine.best_isa();
+  if (!machine.has(test::g_isa) || !kernels_built(test::kernel_set())) {
+    std::printf("skipped: no %s on this machine or in this build\n", to_string(test::g_isa));
+    return 77;
+  }
+  std::printf("isa %s, seed %llu\n", to_string(test::g_isa), static_cast<unsigned long long>(test::g_seed));
+  doctest::Context context(argc, argv);
+  return context.run();
+}

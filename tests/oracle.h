@@ -1,0 +1,27 @@
+#pragma once
+
+#include <vector>
+
+#include "edgeattn/io.h"
+#include "edgeattn/plan.h"
+
+namespace edgeattn::test {
+
+/// The block's formula, unfolded, as design.md states it: what everything else is judged by.
+struct Reference {
+  std::vector<double> exact;  ///< float64 throughout
+  std::vector<float> naive;   ///< float32 sums in index order, statistics in float64
+};
+
+/// @param x  in `layout`; so are the results
+Reference reference(const io::BlockWeights& weights, const Shape& shape, Layout layout, const std::vector<float>& x);
+
+/// The bound of design.md section 6 for one output: 2·max|naive - y64| + 8·2⁻²⁴·max(|x|, |y64|), with the maximum of the
+/// first term taken over the image that the output belongs to.
+struct ErrorBound {
+  double worst_excess = 0;  ///< largest error over its bound; at most 1 is within
+  double worst_error = 0;
+};
+ErrorBound judge(const Reference& reference, const Shape& shape, const std::vector<float>& x, const std::vector<float>& y);
+
+}  // namespace edgeattn::test

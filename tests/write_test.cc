@@ -1,0 +1,249 @@
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "edgeattn/io.h"
+#include "files.h"
+
+using namespace edgeattn;
+using namespace edgeattn::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+const std::vector<float> kValues = {1, -2.5f, 3e-40f, 4, 5, 6};
+const std::vector<std::size_t> kShape = {1, 2, 3, 1};
+
+Status write_values(const std::string& path) { return io::write_safetensors(path, "output", kShape, kValues); }
+
+void check_content(const std::string& path) {
+  io::SafetensorsFile file;
+  REQUIRE(std::string(io::SafetensorsFile::open(path, file).message()) == "");
+  REQUIRE(file.tensors().size() == 1);
+  const io::TensorInfo& info = file.tensors()[0];
+  CHECK(info.name == "output");
+  CHECK(info.dtype == io::Dtype::kF32);
+  CHECK(info.shape == kShape);
+  CHECK(info.offset % 8 == 0);
+  std::vector<float> values;
+  REQUIRE(file.read(info, values).ok());
+  CHECK(std::memcmp(values.data(), kValues.data(), sizeof(float) * kValues.size()) == 0);
+}
+
+mode_t mode_of(const std::string& path) {
+  struct stat info {};
+  REQUIRE(::stat(path.c_str(), &info) == 0);
+  return info.st_mode & 0777;
+}
+
+/// Sets the umask, and sets it back.
+class Umask {
+ public:
+  explicit Umask(mode_t mask) : old_(::umask(mask)) {}
+  ~Umask() { ::umask(old_); }
+
+ private:
+  mode_t old_;
+};
+
+}  // namespace
+
+TEST_CASE("write: a new file obeys the umask") {
+  const TempDirectory folder;
+  const Umask umask(027);
+  REQUIRE(std::string(write_values(folder / "new").message()) == "");
+  check_content(folder / "new");
+  CHECK(mode_of(folder / "new") == 0640);
+  CHECK(folder.entries() == 1);
+}
+
+TEST_CASE("write: a name without a folder means the working folder") {
+  const TempDirectory folder;
+  const fs::path before = fs::current_path();
+  fs::current_path(folder.path());
+  CHECK(std::string(write_values("here").message()) == "");
+  fs::current_path(before);
+  check_content(folder / "here");
+}
+
+TEST_CASE("write: an old file is replaced, keeps its mode, and stays whole for who reads it") {
+  const TempDirectory folder;
+  const std::string path = folder / "old";
+  const Umask umask(022);
+  write_file(path, safetensors(R"({"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "x"));
+  for (const mode_t mode : {0600u, 0666u, 0755u}) {
+    REQUIRE(::chmod(path.c_str(), mode) == 0);
+    io::SafetensorsFile reader;
+    REQUIRE(io::SafetensorsFile::open(path, reader).ok());
+    const std::string name = reader.tensors()[0].name;
+    REQUIRE(write_values(path).ok());
+    CHECK(reader.tensors()[0].name == name);
+    CHECK(mode_of(path) == mode);
+    check_content(path);
+  }
+  CHECK(folder.entries() == 1);
+}
+
+TEST_CASE("write: symbolic links stay, and what they point to is replaced") {
+  const TempDirectory folder;
+  fs::create_directory(folder / "below");
+  write_file(folder / "below/target", "old");
+  fs::create_symlink("below/target", folder / "link");
+  fs::create_symlink("link", folder / "link-to-link");
+  REQUIRE(write_values(folder / "link-to-link").ok());
+  CHECK(fs::is_symlink(folder / "link"));
+  CHECK(fs::is_symlink(folder / "link-to-link"));
+  CHECK_FALSE(fs::is_symlink(folder / "below/target"));
+  check_content(folder / "below/target");
+  CHECK(folder.entries() == 3);
+
+  fs::create_symlink("nowhere", folder / "dangling");
+  const Status status = write_values(folder / "dangling");
+  CHECK(status.code() == StatusCode::kIo);
+  CHECK(fs::is_symlink(folder / "dangling"));
+  CHECK(folder.entries() == 4);
+}
+
+TEST_CASE("write: devices and pipes are written directly") {
+  CHECK(std::string(write_values("/dev/null").message()) == "");
+  CHECK(fs::is_character_file("/dev/null"));
+
+  const TempDirectory folder;
+  const std::string fifo = folder / "fifo";
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  std::string received;
+  std::thread reader([&] { received = read_file(fifo); });
+  const Status status = write_values(fifo);
+  reader.join();
+  CHECK(std::string(status.message()) == "");
+  write_file(folder / "copy", received);
+  check_content(folder / "copy");
+  CHECK(fs::is_fifo(fifo));
+}
+
+TEST_CASE("write: a pipe that nobody reads any more is an error, not a signal") {
+  const TempDirectory folder;
+  const std::string fifo = folder / "fifo";
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  const std::vector<float> many(1 << 20);
+  const std::size_t shape[] = {many.size()};
+  std::thread reader([&] { ::close(::open(fifo.c_str(), O_RDONLY | O_CLOEXEC)); });
+  const Status status = io::write_safetensors(fifo, "x", shape, many);
+  reader.join();
+  CHECK(status.code() == StatusCode::kIo);
+  CHECK(std::string(status.message()).find("Broken pipe") != std::string::npos);
+  sigset_t pending;
+  ::sigpending(&pending);
+  CHECK(::sigismember(&pending, SIGPIPE) == 0);
+}
+
+TEST_CASE("write: errors name the path and leave nothing behind") {
+  const TempDirectory folder;
+  write_file(folder / "file", "kept");
+  fs::create_directory(folder / "folder");
+  struct Row {
+    std::string path;
+    const char* reason;
+  };
+  const Row rows[] = {{"/dev/full", "No space left on device"},
+                      {folder / "missing/out", "No such file or directory"},
+                      {folder / "file/out", "Not a directory"},
+                      {folder / "folder", "Is a directory"},
+                      {folder / std::string(300, 'n'), "File name too long"},
+                      {"", "No such file or directory"},
+                      {folder / std::string("a\0b", 3), "zero byte"}};
+  for (const Row& row : rows) {
+    CAPTURE(row.path);
+    for (const Status& status : {write_values(row.path), io::write_text(row.path, "text")}) {
+      const std::string message = status.message();
+      CAPTURE(message);
+      CHECK(status.code() == StatusCode::kIo);
+      CHECK(message.find("cannot write: ") != std::string::npos);
+      CHECK(message.find(row.reason) != std::string::npos);
+    }
+  }
+  CHECK(folder.entries() == 2);
+  CHECK(read_file(folder / "file") == "kept");
+}
+
+TEST_CASE("write: what does not fit leaves the old file as it was") {
+  const TempDirectory folder;
+  const std::string path = folder / "old";
+  write_file(path, "kept");
+  rlimit old_limit{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &old_limit) == 0);
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit limit{64, old_limit.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  const Status status = write_values(path);
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &old_limit) == 0);
+  std::signal(SIGXFSZ, old_handler);
+  CHECK(status.code() == StatusCode::kIo);
+  CHECK(std::string(status.message()).find("File too large") != std::string::npos);
+  CHECK(read_file(path) == "kept");
+  CHECK(folder.entries() == 1);
+}
+
+TEST_CASE("write: a file that may not be written is not replaced") {
+  if (::geteuid() == 0) return;  // root may write it
+  const TempDirectory folder;
+  write_file(folder / "old", "kept");
+  REQUIRE(::chmod((folder / "old").c_str(), 0444) == 0);
+  CHECK(write_values(folder / "old").code() == StatusCode::kIo);
+  CHECK(read_file(folder / "old") == "kept");
+}
+
+TEST_CASE("write: a temporary file of somebody else is left alone") {
+  const TempDirectory folder;
+  const std::string taken = folder / (".edgeattn-" + std::to_string(::getpid()) + "-0.tmp");
+  write_file(taken, "theirs");
+  REQUIRE(write_values(folder / "out").ok());
+  CHECK(read_file(taken) == "theirs");
+  CHECK(folder.entries() == 2);
+}
+
+TEST_CASE("write: arguments that make no file") {
+  const TempDirectory folder;
+  const std::string path = folder / "out";
+  const std::size_t wrong[] = {7};
+  const std::size_t wraps[] = {6, std::size_t{1} << 63, 2};
+  CHECK(io::write_safetensors(path, "x", wrong, kValues).code() == StatusCode::kInvalidArgument);
+  CHECK(io::write_safetensors(path, "x", wraps, {}).code() == StatusCode::kInvalidArgument);
+  CHECK(io::write_safetensors(path, "__metadata__", kShape, kValues).code() == StatusCode::kInvalidArgument);
+  CHECK(io::write_safetensors(path, "\xFF", kShape, kValues).code() == StatusCode::kInvalidArgument);
+  CHECK(folder.entries() == 0);
+}
+
+TEST_CASE("write: names that JSON must escape, and shapes without elements or sizes") {
+  const TempDirectory folder;
+  const std::string path = folder / "out";
+  const std::vector<float> one = {1};
+  for (const std::string name : {"", "a\"b\\c\n", "größe 𝄞", "\x01\x7F"}) {
+    CAPTURE(name);
+    REQUIRE(io::write_safetensors(path, name, {}, one).ok());
+    io::SafetensorsFile file;
+    REQUIRE(io::SafetensorsFile::open(path, file).ok());
+    REQUIRE(file.find(name) != nullptr);
+    CHECK(file.find(name)->shape.empty());
+  }
+  const std::size_t none[] = {2, 0};
+  REQUIRE(io::write_safetensors(path, "none", none, {}).ok());
+  io::SafetensorsFile file;
+  CHECK(io::SafetensorsFile::open(path, file).ok());
+}
+
+TEST_CASE("write: text") {
+  const TempDirectory folder;
+  REQUIRE(io::write_text(folder / "text", "<svg/>\n").ok());
+  CHECK(read_file(folder / "text") == "<svg/>\n");
+  REQUIRE(io::write_text(folder / "text", "").ok());
+  CHECK(read_file(folder / "text").empty());
+}

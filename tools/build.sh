@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Sets up and compiles build/NAME after installing what is missing: tools/build.sh NAME [MESON OPTION…]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+name=$1
+shift
+tools/setup.sh
+# A tree that this meson cannot take over is made anew.
+if [[ ! -f build/$name/build.ninja ]] || ! meson setup --reconfigure "build/$name" "$@" >/dev/null 2>&1; then
+  rm -rf "build/$name"
+  meson setup "build/$name" "$@"
+fi
+meson compile -C "build/$name"
