@@ -23,10 +23,9 @@ if [[ ! -f $stamp || $(<"$stamp") != "$packages" ]]; then
   mv "$root.new" "$root"
 fi
 
-# The sources are copied, and the build of the last time stays.
 source=$root/edgeattn
-mkdir -p "$source"
-find "$source" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
+rm -rf "$source"
+mkdir "$source"
 tar --exclude=./build --exclude='./build-*' --exclude=./.git -cf - . | tar -xf - -C "$source" --no-same-owner
 
 # cpuinfo, in XNNPACK, reads /proc and /sys. Mounts of a namespace of its own end with it.
