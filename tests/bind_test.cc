@@ -118,6 +118,62 @@ TEST_CASE("weights that are missing, not finite or overflow are named") {
   }
 }
 
+TEST_CASE("folded weights run to the same bits as those they were folded from") {
+  const Spec specs[] = {{.channels = 32},
+                        {.channels = 37, .norm = Norm::kInstance},
+                        {.channels = 65, .norm = Norm::kBatch, .scale = 0.3},
+                        {.channels = 3, .norm = Norm::kNone}};
+  for (const Spec& spec : specs) {
+    CAPTURE(spec.channels);
+    const io::BlockWeights weights = random_weights(spec, 26);
+    io::BlockWeights folded;
+    REQUIRE_OK(io::fold_block(weights, detect_machine(), folded));
+    CHECK(folded.qkv_weight.empty());
+    std::mt19937_64 engine = random_engine(26);
+    const std::vector<float> x = normal_values(engine, spec.channels * kShape.tokens());
+    TestBlock unfolded_block(weights, kShape, {}), folded_block(folded, kShape, {});
+    CHECK(same_bits(unfolded_block.run(x), folded_block.run(x)));
+  }
+}
+
+TEST_CASE("folding says what it cannot fold") {
+  const io::BlockWeights weights = random_weights(kSpec, 27);
+  io::BlockWeights folded, again;
+  REQUIRE_OK(io::fold_block(weights, detect_machine(), folded));
+  CHECK_FAILS(io::fold_block(folded, detect_machine(), again), StatusCode::kInvalidArgument, "folded already");
+  CHECK_FAILS(io::fold_block(io::BlockWeights{}, detect_machine(), again), StatusCode::kInvalidArgument, "channels");
+
+  const FoldedSpans spans{folded.score_weight, folded.score_bias, folded.out_weight, folded.out_bias};
+  const auto fold_with = [&](auto change) {
+    FoldedSpans changed = spans;
+    change(changed);
+    return fold(kSpec, weights.view(), detect_machine(), changed);
+  };
+  REQUIRE_OK(fold_with([](FoldedSpans&) {}));
+  CHECK_FAILS(fold_with([](FoldedSpans& s) { s.score_weight = s.score_weight.first(1023); }), StatusCode::kTooSmall,
+              "score_weight span is too small: 1024 values required, 1023 given");
+  CHECK_FAILS(fold_with([](FoldedSpans& s) { s.score_bias = {}; }), StatusCode::kTooSmall, "score_bias");
+  CHECK_FAILS(fold_with([](FoldedSpans& s) { s.out_weight = {}; }), StatusCode::kTooSmall, "out_weight");
+  CHECK_FAILS(fold_with([](FoldedSpans& s) { s.out_bias = s.out_bias.first(31); }), StatusCode::kTooSmall, "out_bias");
+
+  std::size_t bytes = 0;
+  REQUIRE_OK(prepared_bytes(kSpec, gemm(), bytes));
+  AlignedBytes memory(bytes);
+  const auto prepare_with = [&](auto change) {
+    Weights changed = folded.view();
+    change(changed);
+    Prepared prepared;
+    return prepare(kSpec, changed, detect_machine(), gemm(), {memory.data(), bytes}, prepared);
+  };
+  REQUIRE_OK(prepare_with([](Weights&) {}));
+  REQUIRE_OK(prepare_with([](Weights& w) { w.score_bias = w.out_bias = nullptr; }));
+  CHECK_FAILS(prepare_with([](Weights& w) { w.out_weight = nullptr; }), StatusCode::kInvalidArgument, "out.weight is missing");
+  CHECK_FAILS(prepare_with([&](Weights& w) { w.qkv_weight = weights.qkv_weight.data(); }), StatusCode::kInvalidArgument,
+              "to_qkv.weight beside score.weight");
+  folded.score_weight[5] = std::numeric_limits<float>::quiet_NaN();
+  CHECK_FAILS(prepare_with([](Weights&) {}), StatusCode::kInvalidArgument, "score.weight is not finite at index 5");
+}
+
 TEST_CASE("blocks of several shapes share prepared weights and scratch") {
   Parts parts;
   Plan larger;

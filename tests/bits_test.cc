@@ -1,4 +1,6 @@
+#include <atomic>
 #include <string>
+#include <thread>
 
 #include "harness.h"
 
@@ -42,7 +44,7 @@ TEST_CASE("threads do not change the bits") {
     const io::BlockWeights weights = random_weights(spec_of(row), 1);
     const std::vector<float> x = input_of(row);
     const std::vector<float> expected = TestBlock(weights, row.shape, options_of(row)).run(x);
-    for (std::size_t threads : {1, 2, 3, 8}) {
+    for (const std::size_t threads : {1u, 2u, 3u, 8u}) {
       CAPTURE(threads);
       TestBlock block(weights, row.shape, options_of(row, threads));
       for (int repeat = 0; repeat < 3; ++repeat) CHECK(same_bits(block.run(x), expected));
@@ -92,7 +94,7 @@ TEST_CASE("addresses do not change the bits") {
   const io::BlockWeights weights = random_weights(spec_of(row), 4);
   const std::vector<float> x = input_of(row);
   const std::vector<float> expected = TestBlock(weights, row.shape, options_of(row, 2)).run(x);
-  for (std::size_t shift : {0, 64, 128, 192, 448, 1024, 2048, 4032}) {
+  for (const std::size_t shift : {0u, 64u, 128u, 192u, 448u, 1024u, 2048u, 4032u}) {
     CAPTURE(shift);
     TestBlock block(weights, row.shape, options_of(row, 2), shift);
     AlignedBytes in(x.size() * sizeof(float), 4096, shift + 4), out(x.size() * sizeof(float), 4096, 2 * shift + 12);
@@ -107,8 +109,8 @@ TEST_CASE("the pool's size does not change the bits") {
   const io::BlockWeights weights = random_weights(spec_of(row), 5);
   const std::vector<float> x = input_of(row);
   const std::vector<float> expected = TestBlock(weights, row.shape, options_of(row)).run(x);
-  for (std::size_t pool_threads : {1, 2, 3, 5}) {
-    for (std::size_t slots : {1, 4}) {
+  for (const std::size_t pool_threads : {1u, 2u, 3u, 5u}) {
+    for (const std::size_t slots : {1u, 4u}) {
       const Pool pool = make_pool(pool_threads);
       PlanOptions options = options_under_test(options_of(row, slots));
       Plan planned;
@@ -123,6 +125,30 @@ TEST_CASE("the pool's size does not change the bits") {
       REQUIRE_OK(block.run(x.data(), y.data()));
       CHECK(same_bits(y, expected));
     }
+  }
+}
+
+TEST_CASE("different blocks run at the same time, on one pool or several") {
+  const Row& row = kRows[0];
+  const io::BlockWeights weights = random_weights(spec_of(row), 7);
+  const std::vector<float> x = input_of(row);
+  const std::vector<float> expected = TestBlock(weights, row.shape, options_of(row)).run(x);
+  const Pool shared = make_pool(2);
+  for (pthreadpool_t pool : {shared.get(), pthreadpool_t{nullptr}}) {
+    TestBlock blocks[3] = {{weights, row.shape, options_of(row, 2), 0, pool},
+                           {weights, row.shape, options_of(row, 2), 0, pool},
+                           {weights, row.shape, options_of(row, 2), 0, pool}};
+    std::atomic<int> right = 0;
+    std::vector<std::thread> threads;
+    for (TestBlock& block : blocks) {
+      threads.emplace_back([&] {
+        std::vector<float> y(x.size());
+        for (int repeat = 0; repeat < 20; ++repeat)
+          right += block.block().run(x.data(), y.data()).ok() && same_bits(y, expected) ? 1 : 0;
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK(right == 60);
   }
 }
 

@@ -17,6 +17,7 @@ import threading
 import traceback
 import xml.etree.ElementTree
 
+sys.dont_write_bytecode = True  # the source tree stays as it is
 from crafted import ddpm_block, decoded, encoded, transposed, with_header
 
 TOOL = os.path.abspath(sys.argv[1])
@@ -28,6 +29,8 @@ RUN_KEYS = {"shape", "layout", "threads", "isa", "prepared_bytes", "persistent_b
             "run_ms"}
 PLAN_KEYS = {"shape", "layout", "threads", "isa", "tile", "prepared_bytes", "persistent_bytes", "scratch_bytes",
              "external_bytes", "alignment", "map"}
+BENCH_KEYS = {"shape", "layout", "threads", "isa", "tile", "best_ms", "median_ms", "gflop_naive", "gflop_own",
+              "gflops_own", "fma_peak_gflops", "roofline_fraction", "phases_ms"}
 PHASES = ["bind", "statistics", "pack", "project", "scores", "softmax", "mix", "out", "transpose"]
 
 
@@ -108,6 +111,16 @@ WRONG = [
     ({}, "plan --shape 1,64,8,8,8", 2, ["--shape"]),
     ({}, "plan --shape 1,64,0,8", 2, ["--shape", "at least 1"]),
     ({}, "plan --shape 1,64,8,x", 2, ["--shape"]),
+    ({}, "bench", 2, ["--shape is required", "edgeattn bench --help"]),
+    ({}, "bench --shape 1,64,8", 2, ["--shape", "B,C,H,W"]),
+    ({}, "bench --shape 1,64,8,8 --reps 0", 2, ["--reps", "at least 1", "'0'"]),
+    ({}, "bench --shape 1,64,8,8 --reps many", 2, ["--reps", "'many'"]),
+    ({}, "bench --shape 1,64,8,8 --norm in --groups 4", 2, ["--groups", "--norm in"]),
+    ({}, "bench --shape 1,64,8,8 --prefix am.", 2, ["--prefix", "--weights"]),
+    ({}, "fold --weights w", 2, ["--output is required", "edgeattn fold --help"]),
+    ({}, "fold --output y", 2, ["--weights is required"]),
+    ({}, "fold --weights w --output y --threads 2", 2, ["--threads"]),
+    ({}, "fold --weights w --output y --norm none --eps 1", 2, ["--eps", "--norm none"]),
     # what this version or this machine does not do, or memory does not allow
     ({}, f"{PLAN} --heads 4", 1, ["heads", "not supported"]),
     ({}, f"{PLAN} --groups 7", 1, ["groups", "64", "7"]),
@@ -169,10 +182,21 @@ WRONG = [
      ["a0.step0.output", "[2, 128, 8, 8]", "[2, 64, 16, 16]"]),
     ({}, f"{REAL} --reference {ACTIVATIONS}", 1, ["--reference-tensor"]),
     ({}, f"plan --weights {WEIGHTS} --prefix am. --shape 1,64,8,8", 1, ["digits-blocks", "128", "64"]),
+    ({}, f"bench --weights {WEIGHTS} --shape 1,64,8,8", 1, ["digits-blocks", "'a0.'", "'am.'"]),
+    ({}, f"bench --weights {WEIGHTS} --prefix am. --shape 1,64,8,8", 1, ["digits-blocks", "128", "64"]),
+    ({}, "bench --weights nowhere --shape 1,64,8,8", 1, ["nowhere", "No such file"]),
+    ({}, "bench --shape 1,64,8,8 --heads 4", 1, ["heads", "not supported"]),
+    ({}, "fold --weights nowhere --output y", 1, ["nowhere", "No such file"]),
+    ({}, f"fold --weights {WEIGHTS} --output y", 1, ["digits-blocks", "'a0.'", "'am.'"]),
+    (small(), "fold --weights w --output y --groups 3", 1, ["w: ", "groups", "4", "3"]),
+    (small(), "fold --weights w --output y --groups 2 --heads 2", 1, ["w, ", "heads", "not supported"]),
+    (small(to_qkv_weight=([12, 4], [1e30] * 48)), "fold --weights w --output y --groups 2", 1, ["w, ", "overflows"]),
     # outputs that cannot be written
     ({}, f"{REAL}/y", 1, ["y/y", "cannot write"]),
     ({}, REAL.replace("--output y", "--output ."), 1, [".: ", "directory"]),
     ({}, f"{PLAN} --svg nowhere/map.svg", 1, ["nowhere/map.svg"]),
+    (small(), "fold --weights w --output nowhere/y --groups 2", 1, ["nowhere/y"]),
+    ({}, "bench --shape 1,64,4,4 --reps 1 --svg nowhere/speed.svg", 1, ["nowhere/speed.svg"]),
 ]
 
 
@@ -192,7 +216,7 @@ def check_wrong(files, arguments, code, parts):
 # Calls that must work.
 def test_help_and_version():
     assert good("--version") == "edgeattn 0.1.0\n"
-    for command in ("run", "plan", "inspect"):
+    for command in ("run", "plan", "bench", "fold", "inspect"):
         assert command in good("--help")
         assert "Usage" in good(command, "--help")
 
@@ -305,6 +329,45 @@ def test_plan():
         for other_space, other_begin, other_end, other_first, other_last in regions[:i]:
             apart = end <= other_begin or other_end <= begin
             assert space != other_space or apart or last < other_first or other_last < first
+
+
+def test_bench():
+    report = json.loads(good("bench", "--shape", "2,64,16,16", "--reps", "7", "--json", "--svg", "speed.svg"))
+    assert BENCH_KEYS <= set(report), report
+    assert report["shape"] == [2, 64, 16, 16] and report["threads"] == 1 and report["reps"] == 7
+    assert set(report["phases_ms"]) == set(PHASES[1:])
+    assert 0 < report["best_ms"] <= report["median_ms"] and min(report["phases_ms"].values()) > 0
+    n, c = 256, 64
+    assert abs(report["gflop_naive"] - 2 * (8 * n * c * c + 4 * n * n * c) * 1e-9) < 1e-9
+    assert abs(report["gflop_own"] - 2 * (4 * n * c * c + 4 * n * n * c) * 1e-9) < 1e-9
+    assert abs(report["gflops_own"] - report["gflop_own"] / report["best_ms"] * 1e3) < 1e-6 * report["gflops_own"]
+    assert 0 < report["roofline_fraction"] <= 2, report
+    assert xml.etree.ElementTree.parse("speed.svg").getroot().tag.endswith("svg")
+    text = good("bench", "--weights", WEIGHTS, "--prefix", "a0.", "--shape", "1,64,8,8", "--threads", "2", "--layout",
+                "nhwc", "--isa", "scalar", "--tile", "16,64")
+    for part in ("2 threads, scalar", "nhwc", "tiles of 16 queries", "FMA peak", "softmax", "total", "best"):
+        assert part in text, f"no {part!r} in: {text}"
+
+
+def test_folded_weights():
+    arguments = ("--input", ACTIVATIONS, "--tensor", "am.step0.input")
+    good("run", "--weights", WEIGHTS, "--prefix", "am.", *arguments, "--output", "expected", "--eps", "1e-4")
+    text = good("fold", "--weights", WEIGHTS, "--prefix", "am.", "--eps", "1e-4", "--output", "folded")
+    assert "'am.'" in text and "eps 0.0001" in text, text
+    good("run", "--weights", "folded", *arguments, "--output", "y")
+    assert pathlib.Path("y").read_bytes() == pathlib.Path("expected").read_bytes()
+    report = json.loads(good("inspect", "folded", "--json"))
+    assert report["blocks"] == [{"prefix": "am.", "style": "edgeattn-folded", "channels": 128, "norm": "gn"}]
+    assert {"name": "am.score.weight", "dtype": "F32", "shape": [128, 128]} in report["tensors"]
+    assert os.path.getsize("folded") < 4 * (2 * 128 * 128 + 4 * 128) + 2000
+    assert "eps 0.0001" in good("plan", "--weights", "folded", "--shape", "1,128,8,8")
+    assert "total" in good("bench", "--weights", "folded", "--shape", "1,128,4,4", "--reps", "1")
+    for option, value in (("--eps", "1e-5"), ("--groups", "16"), ("--norm", "in")):
+        result = call("run", "--weights", "folded", *arguments, "--output", "z", option, value)
+        assert result.returncode == 1 and "folded for" in result.stderr, result.stderr
+    result = call("fold", "--weights", "folded", "--output", "z")
+    assert result.returncode == 1 and "folded already" in result.stderr, result.stderr
+    assert sorted(os.listdir(".")) == ["expected", "folded", "y"]
 
 
 def test_inspect():

@@ -83,11 +83,11 @@ TEST_CASE("a layout that no closed form explains in full is refused") {
 }
 
 TEST_CASE("XNNPACK's operators multiply with the operand they are given, wherever it is packed") {
-  constexpr std::pair<int, int> kShapes[] = {{1, 1}, {3, 2}, {16, 16}, {40, 31}, {33, 65}, {128, 200}};
-  for (const auto& [inputs, outputs] : kShapes) {
-    const auto k = static_cast<std::size_t>(inputs), n = static_cast<std::size_t>(outputs);
-    CAPTURE(inputs);
-    CAPTURE(outputs);
+  constexpr std::pair<std::size_t, std::size_t> kShapes[] = {{1, 1}, {3, 2}, {16, 16}, {40, 31}, {33, 65}, {128, 200}};
+  for (const std::pair<std::size_t, std::size_t>& inputs_outputs : kShapes) {
+    const std::size_t k = inputs_outputs.first, n = inputs_outputs.second;
+    CAPTURE(k);
+    CAPTURE(n);
     PanelLayout layout;
     REQUIRE_OK(gemm().probe(k, n, layout));
     AlignedBytes object(gemm().operator_bytes), work(layout.size() * sizeof(float));
@@ -104,7 +104,7 @@ TEST_CASE("XNNPACK's operators multiply with the operand they are given, whereve
         operand.floats()[layout.bias_offset(o)] = bias[o];
         for (std::size_t i = 0; i < k; ++i) operand.floats()[layout.offset(i, o)] = weight[o * k + i];
       }
-      for (std::size_t rows : {1, 2, 7, 19}) {
+      for (const std::size_t rows : {1u, 2u, 7u, 19u}) {
         const std::vector<float> input = normal_values(engine, rows * (k + 3) + 8);
         std::vector<float> output(rows * (n + 5), 9.0f);
         REQUIRE(run_operator(op, operand.floats(), rows, input.data(), output.data()));

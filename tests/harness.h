@@ -59,8 +59,11 @@ inline Pool make_pool(std::size_t threads) { return Pool(threads > 1 ? pthreadpo
 /// A block with memory of its own: scratch filled with NaNs before every run, so that nothing can rely on what it held.
 class TestBlock {
  public:
-  TestBlock(const io::BlockWeights& weights, const Shape& shape, const PlanOptions& options, std::size_t shift = 0)
-      : pool_(make_pool(options.threads)) {
+  /// @param shift  bytes past a multiple of 4096 at which the spans start
+  /// @param pool   to run on; null for one of its own, of as many threads as there are slots
+  TestBlock(const io::BlockWeights& weights, const Shape& shape, const PlanOptions& options, std::size_t shift = 0,
+            pthreadpool_t pool = nullptr)
+      : pool_(pool == nullptr ? make_pool(options.threads) : Pool()) {
     const Machine machine = detect_machine();
     REQUIRE_OK(edgeattn::plan(weights.spec, shape, options_under_test(options), machine, gemm(), plan_));
     REQUIRE(plan_.isa == isa());
@@ -69,7 +72,8 @@ class TestBlock {
     scratch_ = std::make_unique<AlignedBytes>(plan_.scratch_bytes, 4096, shift);
     Prepared prepared;
     REQUIRE_OK(prepare(weights.spec, weights.view(), machine, gemm(), span(*prepared_memory_), prepared));
-    REQUIRE_OK(bind(plan_, prepared, span(*persistent_), span(*scratch_), pool_.get(), block_));
+    REQUIRE_OK(bind(plan_, prepared, span(*persistent_), span(*scratch_),
+                    pool == nullptr ? pool_.get() : pool, block_));
   }
 
   std::vector<float> run(const std::vector<float>& x) {

@@ -105,6 +105,16 @@ TEST_CASE("regions that are alive together never share bytes, and the totals are
     check_map(result);
     CHECK((result.key_blocks - 1) * result.key_block + result.last_key_block == shape.tokens());
     CHECK((result.key_blocks == 1 || result.last_key_block >= kKeyUnit));
+    CHECK((options.key_block != 0 || result.key_block <= kLargestKeyBlock));
+  }
+}
+
+TEST_CASE("no image makes a key block larger than the largest, or the last one narrow") {
+  for (std::size_t tokens = 1; tokens <= 40'000; ++tokens) {
+    const KeyBlocks blocks = cut_keys(tokens, kLargestKeyBlock);
+    REQUIRE(blocks.size <= kLargestKeyBlock);
+    REQUIRE((blocks.count - 1) * blocks.size + blocks.last == tokens);
+    REQUIRE((blocks.count == 1 || (blocks.last >= kKeyUnit && blocks.size % kKeyUnit == 0)));
   }
 }
 

@@ -138,6 +138,35 @@ std::vector<Label> labels_of(const std::string& svg) {
   return labels;
 }
 
+/// Every rectangle and every text lies inside the canvas, and no text over another.
+void check_drawing(const std::string& svg) {
+  CHECK(svg.starts_with("<svg xmlns="));
+  CHECK(svg.ends_with("</svg>\n"));
+  CHECK(count(svg, "<text") == count(svg, "</text>"));
+  const double width = attribute(svg, "width");
+  const double height = attribute(svg, "height");
+  for (const std::string& line : lines_of(svg)) {
+    if (!line.starts_with("<rect")) continue;
+    CHECK(attribute(line, "x") >= 0);
+    CHECK(attribute(line, "y") >= 0);
+    CHECK(attribute(line, "x") + attribute(line, "width") <= width);
+    CHECK(attribute(line, "y") + attribute(line, "height") <= height);
+  }
+  const std::vector<Label> labels = labels_of(svg);
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    CAPTURE(labels[i].text);
+    CHECK(labels[i].left >= 0);
+    CHECK(labels[i].right <= width);
+    CHECK(labels[i].baseline < height);
+    for (std::size_t j = 0; j < i; ++j) {
+      CAPTURE(labels[j].text);
+      const bool beside = labels[i].right <= labels[j].left || labels[j].right <= labels[i].left;
+      const bool apart = std::abs(labels[i].baseline - labels[j].baseline) >= 11;
+      CHECK((beside || apart));
+    }
+  }
+}
+
 TEST_CASE("the picture draws each region once, inside the canvas, and no text over another") {
   struct Row {
     std::size_t threads, slot_bytes;
@@ -147,35 +176,79 @@ TEST_CASE("the picture draws each region once, inside the canvas, and no text ov
     const Plan plan = made_up_plan(row.threads, row.slot_bytes);
     std::string svg;
     REQUIRE(io::plan_svg(plan, svg).ok());
-    CHECK(svg.starts_with("<svg xmlns="));
-    CHECK(svg.ends_with("</svg>\n"));
     CHECK(count(svg, "class=\"region\"") == plan.regions());
-    CHECK(count(svg, "<text") == count(svg, "</text>"));
     CHECK(svg.find("&lt;a&amp;&quot;b&quot;&gt;") != std::string::npos);
     CHECK(svg.find("<a&") == std::string::npos);
 
-    const double width = attribute(svg, "width");
-    const double height = attribute(svg, "height");
-    for (const std::string& line : lines_of(svg)) {
-      if (!line.starts_with("<rect")) continue;
-      CHECK(attribute(line, "x") >= 0);
-      CHECK(attribute(line, "y") >= 0);
-      CHECK(attribute(line, "x") + attribute(line, "width") <= width);
-      CHECK(attribute(line, "y") + attribute(line, "height") <= height);
-    }
-    const std::vector<Label> labels = labels_of(svg);
-    for (std::size_t i = 0; i < labels.size(); ++i) {
-      CAPTURE(labels[i].text);
-      CHECK(labels[i].left >= 0);
-      CHECK(labels[i].right <= width);
-      CHECK(labels[i].baseline < height);
-      for (std::size_t j = 0; j < i; ++j) {
-        CAPTURE(labels[j].text);
-        const bool beside = labels[i].right <= labels[j].left || labels[j].right <= labels[i].left;
-        const bool apart = std::abs(labels[i].baseline - labels[j].baseline) >= 11;
-        CHECK((beside || apart));
-      }
-    }
+    check_drawing(svg);
+  }
+}
+
+/// C512 64x64 in 100 ms, at half of a made-up peak.
+io::BenchReport made_up_bench() {
+  io::BenchReport bench{.plan = made_up_plan(2, 1000), .reps = 7, .best_ms = 100, .median_ms = 110};
+  bench.fma_peak_gflops = 2 * bench.gflops_own();
+  for (std::size_t phase = 1; phase < kPhases; ++phase) bench.phase_ms[phase] = static_cast<double>(phase * phase) / 2;
+  return bench;
+}
+
+TEST_CASE("a benchmark counts what the formula and what a run multiplies") {
+  io::BenchReport bench = made_up_bench();
+  CHECK(bench.gflop_naive() == doctest::Approx(8.0 * 4096 * 512 * 512 * 1e-9 + 4.0 * 4096 * 4096 * 512 * 1e-9));
+  CHECK(bench.gflop_own() == doctest::Approx(4.0 * 4096 * 512 * 512 * 1e-9 + 4.0 * 4096 * 4096 * 512 * 1e-9));
+  CHECK(bench.gflops_own() == doctest::Approx(bench.gflop_own() / 0.1));
+  CHECK(bench.roofline_fraction() == doctest::Approx(0.5));
+  CHECK(bench.phases_ms() == doctest::Approx(102));
+  const double one_image = bench.gflop_own();
+  bench.plan.shape.batch = 3;
+  CHECK(bench.gflop_own() == doctest::Approx(3 * one_image));
+}
+
+TEST_CASE("the JSON of a benchmark has the keys of the command line's contract") {
+  const io::BenchReport bench = made_up_bench();
+  std::string text;
+  REQUIRE(io::bench_json(bench, text).ok());
+  const nlohmann::json json = nlohmann::json::parse(text);
+  CHECK(json.at("shape") == nlohmann::json({1, 512, 64, 64}));
+  CHECK(json.at("tile") == nlohmann::json({{"bq", 252}, {"bk", 512}}));
+  CHECK(json.at("reps") == 7);
+  CHECK(json.at("best_ms") == 100);
+  CHECK(json.at("median_ms") == 110);
+  CHECK(json.at("gflop_naive") == bench.gflop_naive());
+  CHECK(json.at("gflop_own") == bench.gflop_own());
+  CHECK(json.at("gflops_own") == bench.gflops_own());
+  CHECK(json.at("fma_peak_gflops") == bench.fma_peak_gflops);
+  CHECK(json.at("roofline_fraction") == doctest::Approx(0.5));
+  const nlohmann::json& phases = json.at("phases_ms");
+  CHECK(phases.size() == kPhases - 1);
+  for (std::size_t phase = 1; phase < kPhases; ++phase)
+    CHECK(phases.at(to_string(static_cast<Phase>(phase))) == bench.phase_ms[phase]);
+}
+
+TEST_CASE("the text of a benchmark has a row a phase, in ms and per cent") {
+  std::string text;
+  REQUIRE(io::bench_text(made_up_bench(), text).ok());
+  const std::vector<std::string> lines = lines_of(text);
+  REQUIRE(lines.size() == 3 + 1 + (kPhases - 1) + 1);
+  CHECK(lines[0] == "best 100.000 ms, median 110.000 ms of 7 runs");
+  CHECK(lines[1].ends_with("at the FMA peak: 50.0 %"));
+  CHECK(lines[11].starts_with("transpose "));
+  CHECK(lines[11].ends_with("32.000   31.4"));
+  CHECK(lines[12].ends_with("102.000  100.0"));
+}
+
+TEST_CASE("the picture of a benchmark draws each phase once, whatever was measured") {
+  io::BenchReport all_in_one = made_up_bench();
+  for (std::size_t phase = 1; phase < kPhases; ++phase) all_in_one.phase_ms[phase] = phase == 4 ? 100 : 0;
+  io::BenchReport above_the_peak = made_up_bench();
+  above_the_peak.fma_peak_gflops /= 3;
+  for (const io::BenchReport& bench : {made_up_bench(), all_in_one, above_the_peak, io::BenchReport{}}) {
+    std::string svg;
+    REQUIRE(io::bench_svg(bench, svg).ok());
+    CHECK(count(svg, "class=\"phase\"") == kPhases - 1);
+    CHECK(count(svg, "class=\"roofline\"") == 1);
+    CHECK(svg.find("nan") == std::string::npos);
+    check_drawing(svg);
   }
 }
 

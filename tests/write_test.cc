@@ -222,6 +222,29 @@ TEST_CASE("write: arguments that make no file") {
   CHECK(folder.entries() == 0);
 }
 
+TEST_CASE("write: several tensors, and metadata") {
+  const TempDirectory folder;
+  const std::string path = folder / "out";
+  const std::vector<float> one = {1};
+  const std::vector<io::TensorView> tensors = {{"b", {3, 2}, kValues}, {"a", {}, one}, {"none", {0}, {}}};
+  const io::Metadata metadata = {{"key", "a \"value\""}, {"another", ""}};
+  REQUIRE(std::string(io::write_safetensors(path, tensors, metadata).message()) == "");
+  io::SafetensorsFile file;
+  REQUIRE(std::string(io::SafetensorsFile::open(path, file).message()) == "");
+  CHECK(file.tensors().size() == 3);
+  std::vector<float> values;
+  REQUIRE(file.read(*file.find("b"), values).ok());
+  CHECK(values == kValues);
+  REQUIRE(file.read(*file.find("a"), values).ok());
+  CHECK(values == one);
+  CHECK(file.metadata() == io::Metadata{{"another", ""}, {"key", "a \"value\""}});
+
+  const std::vector<io::TensorView> twice = {{"a", {}, one}, {"a", {}, one}};
+  const Status status = io::write_safetensors(path, twice);
+  CHECK(status.code() == StatusCode::kInvalidArgument);
+  CHECK(std::string(status.message()).find("tensor 'a': expected once, given twice") != std::string::npos);
+}
+
 TEST_CASE("write: names that JSON must escape, and shapes without elements or sizes") {
   const TempDirectory folder;
   const std::string path = folder / "out";

@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# Installs what is missing of the build's Debian packages, or of those named: tools/setup.sh [PACKAGE…]
-# With nothing missing it uses neither apt nor sudo.
+# Installs what is missing of the build's Debian packages, or of those named: tools/setup.sh [--bench | PACKAGE…]
+# --bench adds those of the benchmarks. With nothing missing it uses neither apt nor sudo.
 set -euo pipefail
 
 # A tool may come from elsewhere than from its package; a library is looked for as a package.
 declare -A tool_of=([g++]=g++ [meson]=meson [ninja-build]=ninja [pkg-config]=pkg-config [python3]=python3
                     [mmdebstrap]=mmdebstrap)
-wanted=("$@")
-if [[ ${#wanted[@]} -eq 0 ]]; then
-  wanted=(g++ meson ninja-build pkg-config python3 libxnnpack-dev libpthreadpool-dev nlohmann-json3-dev libcli11-dev
-          doctest-dev)
-fi
+wanted=(g++ meson ninja-build pkg-config python3 libxnnpack-dev libpthreadpool-dev nlohmann-json3-dev libcli11-dev
+        doctest-dev)
+case ${1:-} in
+  '') ;;
+  --bench) wanted+=(libbenchmark-dev) ;;
+  *) wanted=("$@") ;;
+esac
 
 present() {
   if [[ -n ${tool_of[$1]:-} ]]; then

@@ -11,7 +11,9 @@
 
 namespace edgeattn {
 
-/// Trained weights of a block, float32, row-major, 4-byte aligned. Not kept: prepare copies what it needs.
+/// Weights of a block, float32, row-major, 4-byte aligned. Not kept: prepare copies what it needs.
+///
+/// As trained, or folded by `fold`: then score_weight is set, out_weight and out_bias are M and b', and there is no qkv.
 struct Weights {
   const float* norm_weight = nullptr;   ///< [C]; null for Norm::kNone only
   const float* norm_bias = nullptr;     ///< [C]; null for Norm::kNone only
@@ -21,7 +23,24 @@ struct Weights {
   const float* qkv_bias = nullptr;      ///< [3C]; null means zero
   const float* out_weight = nullptr;    ///< [C, C]
   const float* out_bias = nullptr;      ///< [C]; null means zero
+  const float* score_weight = nullptr;  ///< [C, C]: A, scaled for exp2; null for weights as trained
+  const float* score_bias = nullptr;    ///< [C]: u, scaled for exp2; null means zero
 };
+
+/// Where `fold` writes, row-major.
+struct FoldedSpans {
+  std::span<float> score_weight;  ///< [C, C]: A·log₂e
+  std::span<float> score_bias;    ///< [C]: u·log₂e
+  std::span<float> out_weight;    ///< [C, C]: M
+  std::span<float> out_bias;      ///< [C]: b'
+};
+
+/// Folds four projections into two, in float64, rounded once (docs/engine.md, Folding). `prepare` makes of the result the same
+/// bits as of the weights as trained, for it folds with the same code.
+///
+/// kInvalidArgument names a tensor that is missing or not finite, also when the folded product is not, and weights that are
+/// folded already; kTooSmall names the span.
+EDGEATTN_API Status fold(const Spec& spec, const Weights& weights, const Machine& machine, const FoldedSpans& folded) noexcept;
 
 /// Folded and packed weights in the caller's memory. Read-only once made: any number of blocks, shapes and threads may
 /// share one. The span must outlive every block bound to it.
@@ -36,7 +55,7 @@ struct Prepared {
 /// Bytes of the span that `prepare` fills, the same as Plan::prepared_bytes.
 EDGEATTN_API Status prepared_bytes(const Spec& spec, const Gemm& gemm, std::size_t& bytes) noexcept;
 
-/// Folds four projections into two, in float64, rounded once (docs/engine.md, Folding), and packs them into `memory`.
+/// Folds weights as trained, and packs what `fold` gives into `memory`.
 ///
 /// @param memory  at least prepared_bytes, aligned to 64
 /// kInvalidArgument names a tensor that is missing or not finite, also when the folded product is not; kTooSmall.
@@ -62,7 +81,7 @@ class EDGEATTN_API Block {
   ///
   /// Never allocates, locks or throws, beyond what the pool does to start its threads. One call at a time on one Block;
   /// different Blocks run side by side unless they share scratch. A non-finite value in an image makes every output of that
-  /// image NaN. The same bits for any number of threads, any pool and any addresses.
+  /// image NaN; denormal numbers count as zero. The same bits for any number of threads, any pool and any addresses.
   Status run(const float* x, float* y, Profile* profile = nullptr) noexcept;
 
   [[nodiscard]] const Plan& plan() const noexcept { return plan_; }

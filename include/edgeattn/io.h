@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "edgeattn/block.h"
@@ -28,6 +29,9 @@ struct EDGEATTN_API TensorInfo {
   [[nodiscard]] std::size_t elements() const noexcept;
 };
 
+/// Pairs of key and value of a file's `__metadata__`.
+using Metadata = std::vector<std::pair<std::string, std::string>>;
+
 /// A safetensors file, mapped read-only and checked in full before any tensor is handed out (docs/safetensors.md).
 class EDGEATTN_API SafetensorsFile {
  public:
@@ -44,6 +48,8 @@ class EDGEATTN_API SafetensorsFile {
   [[nodiscard]] const std::string& path() const noexcept;
   /// In the order of their data.
   [[nodiscard]] const std::vector<TensorInfo>& tensors() const noexcept;
+  /// Sorted by key.
+  [[nodiscard]] const Metadata& metadata() const noexcept;
   [[nodiscard]] const TensorInfo* find(std::string_view name) const noexcept;
 
   /// Converts a tensor to float32 (F64 rounded once, F16 and BF16 exactly). kUnsupported for another dtype, kInvalidArgument for
@@ -55,10 +61,20 @@ class EDGEATTN_API SafetensorsFile {
   std::unique_ptr<State> state_;
 };
 
-/// Writes one float32 tensor. To a temporary name beside `path`, which is then renamed, unless `path` exists and is no regular
+/// A float32 tensor to write.
+struct TensorView {
+  std::string name;
+  std::vector<std::size_t> shape;
+  std::span<const float> values;
+};
+
+/// Writes float32 tensors. To a temporary name beside `path`, which is then renamed, unless `path` exists and is no regular
 /// file: that is written directly. kIo names the path and the reason; then nothing is left behind and an old file is untouched.
+EDGEATTN_API Status write_safetensors(const std::string& path, std::span<const TensorView> tensors,
+                                      const Metadata& metadata = {}) noexcept;
+/// The same for one tensor.
 EDGEATTN_API Status write_safetensors(const std::string& path, std::string_view tensor, std::span<const std::size_t> shape,
-                         std::span<const float> values) noexcept;
+                                      std::span<const float> values) noexcept;
 
 /// Writes text with the same care as write_safetensors.
 EDGEATTN_API Status write_text(const std::string& path, std::string_view text) noexcept;
@@ -66,20 +82,20 @@ EDGEATTN_API Status write_text(const std::string& path, std::string_view text) n
 /// A block recognised in a weights file.
 struct BlockEntry {
   std::string prefix;     ///< "am." for am.norm.weight, or ""
-  std::string style;      ///< "ddpm"
+  std::string style;      ///< "ddpm", or "edgeattn-folded"
   std::size_t channels = 0;
   Norm norm = Norm::kGroup;  ///< as far as the file tells: gn and in look alike and are kGroup
-  double default_eps = 0;    ///< of the style
+  double default_eps = 0;    ///< of the style, or what the file was folded with
 };
 
 /// Blocks whose keys and shapes are complete, sorted by prefix.
 EDGEATTN_API Status find_blocks(const SafetensorsFile& file, std::vector<BlockEntry>& blocks) noexcept;
 
-/// Which block of a file, and what the file cannot tell.
+/// Which block of a file, and what the file cannot tell. Folded weights tell all; what contradicts them is an error.
 struct BlockRequest {
   const std::string* prefix = nullptr;  ///< null: the file's only block
   const Norm* norm = nullptr;           ///< null: as the file's keys say
-  std::size_t groups = 32;
+  std::size_t groups = 0;               ///< 0: 32
   double eps = 0;                       ///< 0: the style's default
   std::size_t heads = 1;
 };
@@ -91,6 +107,7 @@ struct EDGEATTN_API BlockWeights {
   std::string style;
   std::vector<float> norm_weight, norm_bias, running_mean, running_var;
   std::vector<float> qkv_weight, qkv_bias, out_weight, out_bias;
+  std::vector<float> score_weight, score_bias;  ///< of folded weights, which have no qkv
 
   /// Views of the vectors; a missing tensor is null.
   [[nodiscard]] Weights view() const noexcept;
@@ -99,6 +116,12 @@ struct EDGEATTN_API BlockWeights {
 /// Reads one block. kNotFound lists the prefixes that exist; kInvalidArgument and kFormat name file, tensor, and what was
 /// expected; a value that is not finite is kInvalidArgument.
 EDGEATTN_API Status load_block(const SafetensorsFile& file, const BlockRequest& request, BlockWeights& weights) noexcept;
+
+/// Folds weights as trained: what prepare would do again at every start.
+EDGEATTN_API Status fold_block(const BlockWeights& weights, const Machine& machine, BlockWeights& folded) noexcept;
+
+/// Writes folded weights, the prefix kept, with the spec as metadata (docs/safetensors.md, style edgeattn-folded).
+EDGEATTN_API Status write_folded(const std::string& path, const BlockWeights& folded) noexcept;
 
 /// Normal random weights of deviation 1/√C and biases of deviation 0.1, from `seed`, for plans and benchmarks without a file.
 EDGEATTN_API Status random_block(const Spec& spec, std::uint64_t seed, BlockWeights& weights) noexcept;
@@ -109,5 +132,33 @@ EDGEATTN_API Status plan_text(const Plan& plan, std::string& text) noexcept;
 EDGEATTN_API Status plan_json(const Plan& plan, std::string& text) noexcept;
 /// A picture of the memory map: bytes against phases.
 EDGEATTN_API Status plan_svg(const Plan& plan, std::string& text) noexcept;
+
+/// What was measured of a block, for the reports of `edgeattn bench`.
+struct EDGEATTN_API BenchReport {
+  Plan plan;
+  std::size_t reps = 0;    ///< timed runs
+  double best_ms = 0;
+  double median_ms = 0;
+  double fma_peak_gflops = 0;     ///< of multiply-adds alone, on as many threads as can run at once
+  double phase_ms[kPhases] = {};  ///< of the fastest profiled run: summed over threads, divided by their number
+
+  /// Of the unfolded formula, B·(8NC² + 4N²C)·10⁻⁹.
+  [[nodiscard]] double gflop_naive() const noexcept;
+  /// Of the products that a run does, B·(4NC² + 4N²C)·10⁻⁹.
+  [[nodiscard]] double gflop_own() const noexcept;
+  /// gflop_own over the best time.
+  [[nodiscard]] double gflops_own() const noexcept;
+  /// gflops_own over the FMA peak.
+  [[nodiscard]] double roofline_fraction() const noexcept;
+  /// Sum of phase_ms.
+  [[nodiscard]] double phases_ms() const noexcept;
+};
+
+/// Two lines of results, and a table of the phases, for a terminal.
+EDGEATTN_API Status bench_text(const BenchReport& bench, std::string& text) noexcept;
+/// The object of `edgeattn bench --json`.
+EDGEATTN_API Status bench_json(const BenchReport& bench, std::string& text) noexcept;
+/// A picture: the time of each phase, and own GFLOP/s against the FMA peak.
+EDGEATTN_API Status bench_svg(const BenchReport& bench, std::string& text) noexcept;
 
 }  // namespace edgeattn::io

@@ -120,7 +120,8 @@ struct EDGEATTN_API Plan {
   PanelLayout last_values;  ///< the same of the last key block
   std::size_t channel_stride = 0;  ///< elements between rows of the tile buffers that are C wide
   std::size_t score_stride = 0;    ///< elements between rows of the scores
-  std::size_t operator_bytes = 0;  ///< of Gemm, as is operand_offset
+  const char* gemm_name = "";      ///< of Gemm, as are the next two
+  std::size_t operator_bytes = 0;
   std::size_t operand_offset = 0;
   Machine machine;                 ///< the one planned for
 
@@ -133,13 +134,14 @@ struct EDGEATTN_API Plan {
   std::size_t slot_bytes = 0;         ///< distance from one slot's regions to the next one's
 };
 
-/// Plans memory and tiles for `spec` on `shape`. Touches no memory but its arguments and what `gemm.probe` does.
+/// Plans memory and tiles for `spec` on `shape`. Touches no memory but its arguments and what `gemm.probe` does: XNNPACK's
+/// takes temporary memory of some three times the largest operand (C×C or C×Bk floats), and frees it.
 ///
 /// Bk depends on spec, shape and machine; Bq also on threads and the byte budget. Results of a run keep their bits for any
 /// number of threads, and for any budget unless `budget_reduced_keys`.
 ///
 /// kInvalidArgument: a size of zero, groups that do not divide C, eps that is not positive, sizes that overflow;
-/// kUnsupported: heads > 1, or an ISA that the machine or the build lacks; kTooSmall: the budget, with the least that works;
+/// kUnsupported: heads > 1, or an ISA that the machine or the build lacks; kTooSmall: the budget, with the least that works by the plan's own cuts;
 /// kGemm: from the probe.
 EDGEATTN_API Status plan(const Spec& spec, const Shape& shape, const PlanOptions& options, const Machine& machine,
                          const Gemm& gemm, Plan& plan) noexcept;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <span>
+#include <string_view>
 
 #include "block/operators.h"
 #include "block/spans.h"
@@ -20,6 +21,9 @@ Status check_belongs(const Plan& plan, const Prepared& prepared) noexcept {
   const Machine machine = detect_machine();
   if (machine.avx2 != plan.machine.avx2 || machine.avx512 != plan.machine.avx512 || machine.neon != plan.machine.neon)
     return Status::error(StatusCode::kMismatch, "the plan was made for another processor than this one");
+  if (plan.gemm_name != std::string_view(gemm_name()))
+    return Status::error(StatusCode::kMismatch, "the plan was made for the GEMMs of '", plan.gemm_name, "', not for ",
+                         gemm_name());
   return {};
 }
 
@@ -59,12 +63,9 @@ Status make_operators(const Plan& plan, OperatorMaker maker, SlotOperators& slot
   return {};
 }
 
-/// The bytes of a shared region.
-std::span<std::byte> region_span(const Plan& plan, const char* name, std::span<std::byte> space) noexcept {
-  for (std::size_t i = 0; i < plan.shared_region_count; ++i)
-    if (const Region& region = plan.shared_regions[i]; region.name == name)
-      return space.subspan(region.offset, region.bytes);
-  return {};
+std::span<std::byte> region_span(const Plan& plan, std::string_view name, std::span<std::byte> space) noexcept {
+  const Region region = find_region(plan, name);
+  return space.subspan(region.offset, region.bytes);
 }
 
 }  // namespace

@@ -1,108 +1,50 @@
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
-#include <numbers>
 #include <span>
 
+#include "block/fold.h"
 #include "block/spans.h"
-#include "edgeattn/block.h"
-#include "kernels.h"
-#include "plan/isa.h"
 #include "plan/memory_map.h"
 #include "plan/spec.h"
 
 namespace edgeattn {
 namespace {
 
-bool finite(float value) noexcept { return std::isfinite(value); }
-
-struct NamedTensor {
-  const char* name;
-  const float* values;
-  std::size_t count;
-  bool required;
-};
-
-Status check_tensor(const NamedTensor& tensor) noexcept {
-  if (tensor.values == nullptr) {
-    if (!tensor.required) return {};
-    return Status::error(StatusCode::kInvalidArgument, "weights: ", tensor.name, " is missing, ", tensor.count,
-                         " values required");
+/// Writes tiles of a [C, C] matrix to where the operator of C to C looks for them.
+void pack_tile(const PanelLayout& layout, const WeightTile& tile, float* packed) noexcept {
+  for (std::size_t r = 0; r < tile.rows; ++r) {
+    const float* const row = tile.values + r * tile.stride;
+    const std::size_t output = tile.first_row + r;
+    if (layout.plain()) {
+      float* const column = packed + layout.offset(tile.first_column, output);
+      for (std::size_t k = 0; k < tile.columns; ++k) column[k * layout.nr] = row[k];
+    } else {
+      for (std::size_t k = 0; k < tile.columns; ++k) packed[layout.offset(tile.first_column + k, output)] = row[k];
+    }
   }
-  if (reinterpret_cast<std::uintptr_t>(tensor.values) % alignof(float) != 0)
-    return Status::error(StatusCode::kInvalidArgument, "weights: ", tensor.name, " is not aligned to 4 bytes");
-  for (std::size_t i = 0; i < tensor.count; ++i)
-    if (!finite(tensor.values[i]))
-      return Status::error(StatusCode::kInvalidArgument, "weights: ", tensor.name, " is not finite at index ", i);
-  return {};
 }
 
-Status check_weights(const Spec& spec, const Weights& weights) noexcept {
-  const std::size_t c = spec.channels;
-  const bool has_norm = spec.norm != Norm::kNone;
-  const bool has_statistics = spec.norm == Norm::kBatch;
-  const NamedTensor tensors[] = {
-      {"norm.weight", has_norm ? weights.norm_weight : nullptr, c, has_norm},
-      {"norm.bias", has_norm ? weights.norm_bias : nullptr, c, has_norm},
-      {"norm.running_mean", has_statistics ? weights.running_mean : nullptr, c, has_statistics},
-      {"norm.running_var", has_statistics ? weights.running_var : nullptr, c, has_statistics},
-      {"to_qkv.weight", weights.qkv_weight, 3 * c * c, true},
-      {"to_qkv.bias", weights.qkv_bias, 3 * c, false},
-      {"to_out.weight", weights.out_weight, c * c, true},
-      {"to_out.bias", weights.out_bias, c, false},
-  };
-  for (const NamedTensor& tensor : tensors) EDGEATTN_TRY(check_tensor(tensor));
-  if (has_statistics)
-    for (std::size_t i = 0; i < c; ++i)
-      if (weights.running_var[i] < 0)
-        return Status::error(StatusCode::kInvalidArgument, "weights: norm.running_var is negative at index ", i);
-  return {};
+Status fold_and_pack(const Product& product, const PanelLayout& layout, const Kernels& kernels, float* packed) noexcept {
+  return fold_product(
+      product, layout.inputs, kernels, [&](const WeightTile& tile) { pack_tile(layout, tile, packed); },
+      [&](std::size_t o, float value) { packed[layout.bias_offset(o)] = value; });
 }
 
-/// A product of two weight matrices and the bias that goes with it: P[o, i] = factor·Σ_c left(o, c)·right[c, i] and
-/// bias[o] = factor·Σ_c left(o, c)·inner_bias[c] + outer_bias[o].
-struct Folded {
-  const char* name;
-  const float* left;
-  std::size_t left_row;
-  std::size_t left_depth;
-  const float* right;
-  const float* inner_bias;  ///< null for zero
-  const float* outer_bias;  ///< null for zero
-  double factor;
-};
-
-/// Folds in float64, rounds once, and packs as the weights of a C to C operator.
-Status fold_and_pack(const Folded& folded, const PanelLayout& layout, const Kernels& kernels, float* packed) noexcept {
-  constexpr std::size_t kRows = 4, kColumns = 32;
+void pack(const float* weight, const float* bias, const PanelLayout& layout, float* packed) noexcept {
+  // A panel's rows and a cache line's columns at a time, so that what is written stays in the first cache.
+  constexpr std::size_t kColumns = 16;
   const std::size_t channels = layout.inputs;
-  std::fill_n(packed, layout.size(), 0.0f);
-  bool all_finite = true;
-  const auto store = [&](std::size_t offset, double value) {
-    packed[offset] = static_cast<float>(value);
-    all_finite = all_finite && finite(packed[offset]);
-  };
-  double sums[kRows * kColumns];
-  for (std::size_t o = 0; o < channels; o += kRows) {
-    const std::size_t rows = std::min(kRows, channels - o);
-    const float* left = folded.left + o * folded.left_row;
-    for (std::size_t i = 0; i < channels; i += kColumns) {
-      const std::size_t columns = std::min(kColumns, channels - i);
-      kernels.fold(left, folded.left_row, folded.left_depth, folded.right + i, channels, rows, columns, channels, sums);
-      for (std::size_t r = 0; r < rows; ++r)
-        for (std::size_t k = 0; k < columns; ++k)
-          store(layout.offset(i + k, o + r), folded.factor * sums[r * columns + k]);
-    }
-    std::fill_n(sums, kRows, 0.0);
-    if (folded.inner_bias != nullptr)
-      kernels.fold(left, folded.left_row, folded.left_depth, folded.inner_bias, 1, rows, 1, channels, sums);
-    for (std::size_t r = 0; r < rows; ++r) {
-      const double outer = folded.outer_bias != nullptr ? double{folded.outer_bias[o + r]} : 0.0;
-      store(layout.bias_offset(o + r), folded.factor * sums[r] + outer);
-    }
-  }
-  if (all_finite) return {};
-  return Status::error(StatusCode::kInvalidArgument, "weights: ", folded.name, " overflows float32 when folded");
+  for (std::size_t o = 0; o < channels; o += layout.nr)
+    for (std::size_t i = 0; i < channels; i += kColumns)
+      pack_tile(layout,
+                {.values = weight + o * channels + i,
+                 .stride = channels,
+                 .first_row = o,
+                 .rows = std::min<std::size_t>(layout.nr, channels - o),
+                 .first_column = i,
+                 .columns = std::min(kColumns, channels - i)},
+                packed);
+  for (std::size_t o = 0; o < channels; ++o) packed[layout.bias_offset(o)] = bias != nullptr ? bias[o] : 0.0f;
 }
 
 /// Rows mean, scale, shift; for GroupNorm and InstanceNorm the run computes the mean and finishes the scale.
@@ -115,7 +57,7 @@ Status store_norm(const Spec& spec, const Weights& weights, float* norm) noexcep
     shift[i] = spec.norm == Norm::kNone ? 0.0f : weights.norm_bias[i];
     if (spec.norm == Norm::kBatch)
       scale[i] = static_cast<float>(scale[i] / std::sqrt(double{weights.running_var[i]} + spec.eps));
-    if (!finite(scale[i]))
+    if (!std::isfinite(scale[i]))
       return Status::error(StatusCode::kInvalidArgument, "weights: norm.weight / sqrt(norm.running_var + eps) ",
                            "overflows float32 at index ", i);
   }
@@ -149,41 +91,24 @@ Status prepare(const Spec& spec, const Weights& weights, const Machine& machine,
   EDGEATTN_TRY(check_span("prepared", memory, plan.prepared_bytes));
   EDGEATTN_TRY(check_weights(spec, weights));
 
-  Isa isa = Isa::kScalar;
-  EDGEATTN_TRY(choose_isa(Isa::kAuto, machine, isa));
-  Kernels kernels;
-  kernels_init(kernels, kernel_set(isa));
-
-  const std::size_t c = spec.channels;
-  const float* const query = weights.qkv_weight;
-  const float* const key = query + c * c;
-  const float* const value = key + c * c;
-  const float* const bias = weights.qkv_bias;
-  const double scale = spec.scale != 0 ? spec.scale : 1.0 / std::sqrt(static_cast<double>(c));
-  const Folded score{.name = "to_qkv.weight (q and k)",
-                     .left = key,
-                     .left_row = 1,
-                     .left_depth = c,
-                     .right = query,
-                     .inner_bias = bias,
-                     .outer_bias = nullptr,
-                     .factor = scale * std::numbers::log2e};
-  const Folded out{.name = "to_qkv.weight (v) with to_out.weight",
-                   .left = weights.out_weight,
-                   .left_row = c,
-                   .left_depth = 1,
-                   .right = value,
-                   .inner_bias = bias != nullptr ? bias + 2 * c : nullptr,
-                   .outer_bias = weights.out_bias,
-                   .factor = 1.0};
+  const PanelLayout& layout = plan.projection;
   float* const score_weight = floats_at(memory.data(), plan, region::kScoreWeights);
   float* const out_weight = floats_at(memory.data(), plan, region::kOutputWeights);
   float* const norm = floats_at(memory.data(), plan, region::kNorm);
-  EDGEATTN_TRY(fold_and_pack(score, plan.projection, kernels, score_weight));
-  EDGEATTN_TRY(fold_and_pack(out, plan.projection, kernels, out_weight));
+  std::fill_n(score_weight, layout.size(), 0.0f);
+  std::fill_n(out_weight, layout.size(), 0.0f);
+  if (weights.score_weight != nullptr) {
+    pack(weights.score_weight, weights.score_bias, layout, score_weight);
+    pack(weights.out_weight, weights.out_bias, layout, out_weight);
+  } else {
+    Kernels kernels;
+    EDGEATTN_TRY(best_kernels(machine, kernels));
+    EDGEATTN_TRY(fold_and_pack(score_product(spec, weights), layout, kernels, score_weight));
+    EDGEATTN_TRY(fold_and_pack(out_product(spec, weights), layout, kernels, out_weight));
+  }
   EDGEATTN_TRY(store_norm(spec, weights, norm));
   prepared = {.spec = spec,
-              .projection = plan.projection,
+              .projection = layout,
               .score_weight = score_weight,
               .out_weight = out_weight,
               .norm = norm};

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "edgeattn/plan.h"
 #include "edgeattn/status.h"
@@ -23,8 +25,10 @@ inline Status check_span(const char* name, std::span<std::byte> span, std::size_
 }
 
 /// The region `name` of the space that starts at `base`.
-inline float* floats_at(std::byte* base, const Plan& plan, const char* name, std::size_t slot = 0) noexcept {
-  return reinterpret_cast<float*>(base + region_offset(plan, name, slot));
+inline float* floats_at(std::byte* base, const Plan& plan, std::string_view name, std::size_t slot = 0) noexcept {
+  const Region region = find_region(plan, name, slot);
+  assert(region.bytes > 0);
+  return reinterpret_cast<float*>(base + region.offset);
 }
 
 }  // namespace edgeattn

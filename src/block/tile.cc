@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <limits>
+#include <string_view>
 
 #include "block/operands.h"
 #include "block/parallel.h"
@@ -46,7 +47,7 @@ class TileWorker {
   }
 
  private:
-  [[nodiscard]] float* buffer(const char* name, std::size_t slot) const noexcept {
+  [[nodiscard]] float* buffer(std::string_view name, std::size_t slot) const noexcept {
     return floats_at(run_.scratch, run_.plan, name, slot);
   }
 

@@ -15,9 +15,17 @@ struct RunOptions : BlockOptions {
   std::optional<std::string> reference_tensor;
 };
 
-struct PlanCommandOptions : BlockOptions {
-  std::string shape;
+struct PlanCommandOptions : ShapedOptions {
   std::optional<std::string> svg;
+};
+
+struct BenchOptions : ShapedOptions {
+  std::size_t reps = 0;  ///< 0 for as many as take about a second
+  std::optional<std::string> svg;
+};
+
+struct FoldOptions : BlockOptions {
+  std::string output;
 };
 
 struct InspectOptions {
@@ -29,6 +37,8 @@ struct InspectOptions {
 /// command line, before anything is written.
 std::string run_command(const RunOptions& options);
 std::string plan_command(const PlanCommandOptions& options);
+std::string bench_command(const BenchOptions& options);
+std::string fold_command(const FoldOptions& options);
 std::string inspect_command(const InspectOptions& options);
 
 }  // namespace edgeattn::cli

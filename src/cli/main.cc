@@ -42,9 +42,26 @@ void add_run(CLI::App& app, RunOptions& options) {
 
 void add_plan(CLI::App& app, PlanCommandOptions& options) {
   CLI::App& plan = *app.add_subcommand("plan", "show the memory that a block needs, without running it");
-  add_block_options(plan, options);
-  plan.add_option("--shape", options.shape, "batch, channels, height and width")->type_name("B,C,H,W")->required();
+  add_shaped_options(plan, options);
   plan.add_option("--svg", options.svg, "file to draw the memory map to")->type_name("FILE");
+}
+
+void add_bench(CLI::App& app, BenchOptions& options) {
+  CLI::App& bench = *app.add_subcommand("bench", "time a block against the multiply-adds that the machine can do");
+  add_shaped_options(bench, options);
+  bench.add_option("--reps", options.reps, "timed runs; default: as many as take a second, at least 5")
+      ->type_name("N")
+      ->check(positive_count());
+  bench.add_option("--svg", options.svg, "file to draw phases and speed to")->type_name("FILE");
+}
+
+void add_fold(CLI::App& app, FoldOptions& options) {
+  CLI::App& fold = *app.add_subcommand("fold", "fold a block's weights once, to half their size");
+  add_weights_options(fold, options);
+  fold.get_option("--weights")->required();
+  fold.add_option("--output", options.output, "safetensors file to write the folded weights to")
+      ->type_name("FILE")
+      ->required();
 }
 
 void add_inspect(CLI::App& app, InspectOptions& options) {
@@ -56,12 +73,16 @@ void add_inspect(CLI::App& app, InspectOptions& options) {
 int run_tool(int argc, char** argv) {
   RunOptions run;
   PlanCommandOptions plan;
+  BenchOptions bench;
+  FoldOptions fold;
   InspectOptions inspect;
   CLI::App app("Spatial attention blocks of diffusion UNets, all memory planned before the first run.", "edgeattn");
   app.set_version_flag("--version", "edgeattn " EDGEATTN_VERSION);
   app.require_subcommand(1);
   add_run(app, run);
   add_plan(app, plan);
+  add_bench(app, bench);
+  add_fold(app, fold);
   add_inspect(app, inspect);
   try {
     app.parse(argc, argv);
@@ -71,6 +92,12 @@ int run_tool(int argc, char** argv) {
     } else if (app.got_subcommand("plan")) {
       check_block_options(plan);
       print(plan_command(plan));
+    } else if (app.got_subcommand("bench")) {
+      check_block_options(bench);
+      print(bench_command(bench));
+    } else if (app.got_subcommand("fold")) {
+      check_block_options(fold);
+      print(fold_command(fold));
     } else {
       print(inspect_command(inspect));
     }

@@ -55,12 +55,6 @@ const CLI::Validator kNumber{[](const std::string& text) {
                                return parse_numbers(text, number) ? "" : "expected a whole number, got '" + text + "'";
                              },
                              ""};
-const CLI::Validator kCount{[](const std::string& text) {
-                              std::array<std::size_t, 1> number{};
-                              const bool valid = parse_numbers(text, number) && number[0] > 0;
-                              return valid ? "" : "expected a whole number of at least 1, got '" + text + "'";
-                            },
-                            ""};
 const CLI::Validator kPositive{[](const std::string& text) {
                                  double value = 0;
                                  const char* const end = text.data() + text.size();
@@ -80,7 +74,16 @@ std::array<std::size_t, 2> parse_tile(const std::string& text) {
 
 }  // namespace
 
-void add_block_options(CLI::App& command, BlockOptions& options) {
+CLI::Validator positive_count() {
+  const auto check = [](const std::string& text) {
+    std::array<std::size_t, 1> number{};
+    const bool valid = parse_numbers(text, number) && number[0] > 0;
+    return valid ? "" : "expected a whole number of at least 1, got '" + text + "'";
+  };
+  return {check, ""};
+}
+
+void add_weights_options(CLI::App& command, BlockOptions& options) {
   CLI::Option* weights = command.add_option("--weights", options.weights, "safetensors file with the block's weights")
                              ->type_name("FILE");
   command.add_option("--prefix", options.prefix, "what the block's keys begin with; not needed for a file of one block")
@@ -88,11 +91,15 @@ void add_block_options(CLI::App& command, BlockOptions& options) {
       ->needs(weights);
   command.add_option("--norm", options.norm, "group, instance, batch or no norm; default: as the file tells, or gn")
       ->check(one_of(kNorms));
-  command.add_option("--groups", options.groups, "groups of gn; default 32")->type_name("N")->check(kCount);
+  command.add_option("--groups", options.groups, "groups of gn; default 32")->type_name("N")->check(positive_count());
   command.add_option("--eps", options.eps, "epsilon of the norm; default: the key style's, 1e-5 for ddpm")
       ->type_name("EPS")
       ->check(kPositive);
-  command.add_option("--heads", options.heads, "attention heads; default 1")->type_name("N")->check(kCount);
+  command.add_option("--heads", options.heads, "attention heads; default 1")->type_name("N")->check(positive_count());
+}
+
+void add_block_options(CLI::App& command, BlockOptions& options) {
+  add_weights_options(command, options);
   command.add_option("--layout", options.layout, "of input and output; default nchw")->check(one_of(kLayouts));
   command.add_option("--threads", options.threads, "default 1; 0 for all processors")
       ->type_name("N")
@@ -104,6 +111,11 @@ void add_block_options(CLI::App& command, BlockOptions& options) {
   command.add_option("--tile", options.tile, "query rows and keys handled at once; default: the plan's choice")
       ->type_name("BQ,BK");
   command.add_flag("--json", options.json, "print one JSON object");
+}
+
+void add_shaped_options(CLI::App& command, ShapedOptions& options) {
+  add_block_options(command, options);
+  command.add_option("--shape", options.shape, "batch, channels, height and width")->type_name("B,C,H,W")->required();
 }
 
 void check_block_options(const BlockOptions& options) {
@@ -163,6 +175,14 @@ io::BlockWeights read_weights(const BlockOptions& options) {
     throw Failure("--groups: only gn has groups, but " + block + " has the norm " + to_string(weights.spec.norm));
   if (options.eps && weights.spec.norm == Norm::kNone)
     throw Failure("--eps: only a norm has an epsilon, but " + block + " has none");
+  return weights;
+}
+
+io::BlockWeights read_weights(const ShapedOptions& options, const ShapeOption& shape) {
+  io::BlockWeights weights = read_weights(options);
+  if (weights.spec.channels != shape.channels)
+    throw Failure(*options.weights + ", block '" + weights.prefix + "': has " + std::to_string(weights.spec.channels) +
+                  " channels, but --shape " + options.shape + " has " + std::to_string(shape.channels));
   return weights;
 }
 

@@ -10,7 +10,7 @@
 
 namespace edgeattn::cli {
 
-/// Which block, and how to run it: the options that `run` and `plan` share, as given.
+/// Which block, and how to run it: the options that most subcommands share, as given.
 struct BlockOptions {
   std::optional<std::string> weights;
   std::optional<std::string> prefix;
@@ -26,7 +26,19 @@ struct BlockOptions {
   bool json = false;
 };
 
+/// A block whose shape is given, and whose weights need not be.
+struct ShapedOptions : BlockOptions {
+  std::string shape;
+};
+
+/// Accepts whole numbers from 1 on.
+CLI::Validator positive_count();
+
+/// Those that say which weights, and what their file cannot tell.
+void add_weights_options(CLI::App& command, BlockOptions& options);
+/// Those, and how to run the block.
 void add_block_options(CLI::App& command, BlockOptions& options);
+void add_shaped_options(CLI::App& command, ShapedOptions& options);
 
 /// Checks what the parser alone cannot: options that contradict each other. Throws CLI::ValidationError.
 void check_block_options(const BlockOptions& options);
@@ -45,5 +57,7 @@ Spec spec_without_weights(const BlockOptions& options, std::size_t channels);
 
 /// Reads the block that the options name. Throws Failure.
 io::BlockWeights read_weights(const BlockOptions& options);
+/// The same for a block of `shape`: throws Failure unless it has as many channels.
+io::BlockWeights read_weights(const ShapedOptions& options, const ShapeOption& shape);
 
 }  // namespace edgeattn::cli

@@ -1,56 +1,23 @@
 #include <unistd.h>
 
-#include <chrono>
-#include <cmath>
-#include <cstdlib>
+#include <cerrno>
 #include <filesystem>
-#include <memory>
 #include <nlohmann/json.hpp>
-#include <span>
+#include <optional>
 #include <system_error>
+#include <vector>
 
+#include "cli/bound_block.h"
 #include "cli/command.h"
 #include "cli/failure.h"
 #include "cli/feature_map.h"
 #include "cli/progress.h"
+#include "cli/stopwatch.h"
 #include "cli/text.h"
-#include "edgeattn/block.h"
 #include "edgeattn/io.h"
 
 namespace edgeattn::cli {
 namespace {
-
-struct Free {
-  void operator()(std::byte* pointer) const noexcept { std::free(pointer); }
-};
-
-/// Memory of the plan's alignment.
-class Span {
- public:
-  Span(const char* name, std::size_t bytes) : bytes_(bytes) {
-    const std::size_t whole = (bytes / Plan::kAlignment + 1) * Plan::kAlignment;
-    memory_.reset(static_cast<std::byte*>(std::aligned_alloc(Plan::kAlignment, whole)));
-    if (memory_ == nullptr) throw Failure("no memory for " + std::to_string(bytes) + " bytes of " + name);
-  }
-  [[nodiscard]] std::span<std::byte> get() const noexcept { return {memory_.get(), bytes_}; }
-
- private:
-  std::unique_ptr<std::byte, Free> memory_;
-  std::size_t bytes_;
-};
-
-struct DestroyPool {
-  void operator()(pthreadpool_t pool) const noexcept { pthreadpool_destroy(pool); }
-};
-using Pool = std::unique_ptr<pthreadpool, DestroyPool>;
-
-/// No pool for one thread: run then uses the calling thread only.
-Pool make_pool(std::size_t threads) {
-  if (threads == 1) return {};
-  Pool pool(pthreadpool_create(threads));
-  if (pool == nullptr) throw Failure("cannot start " + std::to_string(threads) + " threads");
-  return pool;
-}
 
 /// Finds out before the work, not after it, that the output cannot be written.
 void check_writable(const std::string& output) {
@@ -74,37 +41,16 @@ struct Outcome {
   std::optional<double> max_abs_error;
 };
 
-double milliseconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-}
-
 /// Plans, binds and runs the block; `values` is x, and then y.
 Outcome run_block(const io::BlockWeights& weights, const Shape& shape, const RunOptions& options,
                   std::vector<float>& values) {
-  const std::string block = *options.weights + ", block '" + weights.prefix + "': ";
-  const Machine machine = detect_machine();
-  Gemm gemm;
-  check(gemm_traits(machine, gemm));
-  Outcome outcome;
-  check(plan(weights.spec, shape, plan_options(options, machine), machine, gemm, outcome.plan), block);
-
-  const Span prepared_span("prepared weights", outcome.plan.prepared_bytes);
-  const Span persistent_span("persistent memory", outcome.plan.persistent_bytes);
-  const Span scratch_span("scratch", outcome.plan.scratch_bytes);
-  const Pool pool = make_pool(outcome.plan.threads);
-
+  const std::string context = *options.weights + ", block '" + weights.prefix + "': ";
+  const PlannedBlock planned = plan_block(weights.spec, shape, options, context);
   const Progress progress;
-  const auto bind_start = std::chrono::steady_clock::now();
-  Prepared prepared;
-  Block bound;
-  check(prepare(weights.spec, weights.view(), machine, gemm, prepared_span.get(), prepared), block);
-  check(edgeattn::bind(outcome.plan, prepared, persistent_span.get(), scratch_span.get(), pool.get(), bound), block);
-  outcome.bind_ms = milliseconds_since(bind_start);
-
-  const auto run_start = std::chrono::steady_clock::now();
-  check(bound.run(values.data(), values.data()), block);
-  outcome.run_ms = milliseconds_since(run_start);
-  return outcome;
+  BoundBlock block(planned, weights, context);
+  const Stopwatch watch;
+  block.run(values.data(), values.data());
+  return {.plan = planned.plan, .bind_ms = block.bind_ms(), .run_ms = watch.milliseconds(), .max_abs_error = {}};
 }
 
 std::string json_report(const Outcome& outcome) {

@@ -26,6 +26,8 @@ Status create_serialized(const OperatorShape& shape, const float* kernel, const 
                        " operator with status ", static_cast<std::size_t>(status));
 }
 
+const char* gemm_name() noexcept { return xnnpack::kName; }
+
 Status create_operator(const OperatorShape& shape, std::size_t operand_offset, std::span<std::byte> object,
                        std::span<std::byte> work, Operator& op) noexcept {
   xnnpack::Created created;

@@ -26,6 +26,9 @@ struct Operator {
   const void** operand = nullptr;  ///< where the operator looks for its packed operand
 };
 
+/// The name that gemm_traits gives in Gemm::name.
+const char* gemm_name() noexcept;
+
 /// Creates an operator.
 ///
 /// @param operand_offset  gemm.operand_offset

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -8,6 +9,7 @@
 #include "gemm/creation.h"
 #include "gemm/layout.h"
 #include "gemm/operator.h"
+#include "plan/sizes.h"
 
 namespace edgeattn {
 namespace {
@@ -16,7 +18,7 @@ constexpr std::size_t kAlignment = 64;
 /// More than any XNNPACK's operator object.
 constexpr std::size_t kObjectRoom = 32 * 1024;
 
-constexpr std::size_t round_up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
+using sizes::round_up;
 
 struct Free {
   void operator()(void* pointer) const noexcept { std::free(pointer); }
@@ -48,8 +50,11 @@ Status no_memory(std::size_t bytes) noexcept {
 }
 
 Status probe_layout(std::size_t inputs, std::size_t outputs, PanelLayout& layout) noexcept {
-  if (inputs == 0 || outputs == 0 || inputs > kLargestMarked / outputs)
-    return Status::error(StatusCode::kInvalidArgument, "cannot probe a ", inputs, " to ", outputs, " operand");
+  // The packed operand may be up to two times as large, or 64 outputs or 16 inputs larger.
+  constexpr std::size_t kMost = std::min(kLargestMarked, static_cast<std::size_t>(PTRDIFF_MAX) / (4 * sizeof(float)));
+  if (inputs == 0 || outputs == 0 || sizes::mul(inputs + 17, outputs + 64) > kMost)
+    return Status::error(StatusCode::kInvalidArgument, "a GEMM operand of ", inputs, " by ", outputs,
+                         " elements is too large: too many channels");
   const PanelLayout largest{.inputs = inputs, .outputs = outputs, .nr = 64, .kr = 4, .sr = 4};
   const Temporary object(kObjectRoom);
   const Temporary kernel(inputs * outputs * sizeof(float));

@@ -35,9 +35,14 @@ std::vector<BlockEntry> complete_blocks(const SafetensorsFile& file) {
   std::vector<BlockEntry> blocks;
   for (const BlockPlace& place : block_places(file)) {
     std::vector<BlockTensor> tensors;
-    BlockEntry entry{.prefix = place.prefix, .style = place.style->name, .default_eps = place.style->eps};
-    entry.norm = norm_in_file(file, place);
-    if (block_tensors(file, place, entry.norm, entry.channels, tensors).ok()) blocks.push_back(std::move(entry));
+    Spec spec;
+    if (!spec_in_file(file, place, spec).ok()) continue;
+    if (!block_tensors(file, place, spec.norm, spec.channels, tensors).ok()) continue;
+    blocks.push_back({.prefix = place.prefix,
+                      .style = place.style->name,
+                      .channels = spec.channels,
+                      .norm = spec.norm,
+                      .default_eps = spec.eps});
   }
   return blocks;
 }
@@ -64,17 +69,36 @@ Status choose_place(const SafetensorsFile& file, const std::string* prefix, Bloc
   }
   // The first incomplete block says better what is wrong than "no block" would.
   const std::vector<BlockPlace> places = block_places(file);
-  if (places.empty()) return fail("expected an attention block, found none (a tensor that ends with to_qkv.weight)");
+  if (places.empty()) {
+    return fail("expected an attention block, found none (a tensor that ends with to_qkv.weight or score.weight)");
+  }
   place = places[0];
   return {};
 }
 
-/// Fills in and checks what the caller chooses.
-Status make_spec(const SafetensorsFile& file, const BlockRequest& request, double default_eps, Spec& spec) {
+/// Puts what the caller chooses into the spec that the file tells of, which folded weights leave no choice.
+Status apply_request(const SafetensorsFile& file, const BlockPlace& place, const BlockRequest& request, Spec& spec) {
   const auto fail = [&](auto... parts) { return file_error(StatusCode::kInvalidArgument, file.path(), parts...); };
+  const Spec own = spec;
+  if (request.norm != nullptr) spec.norm = *request.norm;
+  if (request.groups != 0) spec.groups = request.groups;
+  if (request.eps != 0) spec.eps = request.eps;
   spec.heads = request.heads;
-  spec.groups = request.groups;
-  spec.eps = request.eps == 0 ? default_eps : request.eps;
+  if (!place.style->folded) return {};
+  const bool has_groups = own.norm == Norm::kGroup, has_eps = own.norm != Norm::kNone;
+  if (spec.norm != own.norm) {
+    return fail("norm: the weights were folded for '", to_string(own.norm), "', given '", to_string(spec.norm), "'");
+  }
+  if (has_groups && spec.groups != own.groups)
+    return fail("groups: the weights were folded for ", own.groups, ", given ", spec.groups);
+  if (has_eps && spec.eps != own.eps) {
+    return fail("eps: the weights were folded for ", to_text(own.eps).c_str(), ", given ", to_text(spec.eps).c_str());
+  }
+  return {};
+}
+
+Status check_spec(const SafetensorsFile& file, const Spec& spec) {
+  const auto fail = [&](auto... parts) { return file_error(StatusCode::kInvalidArgument, file.path(), parts...); };
   if (!std::isfinite(spec.eps) || spec.eps <= 0) {
     return fail("eps: expected a finite number above 0, given ", to_text(spec.eps).c_str());
   }
@@ -122,10 +146,11 @@ Status load_block(const SafetensorsFile& file, const BlockRequest& request, Bloc
     BlockWeights loaded;
     loaded.prefix = place.prefix;
     loaded.style = place.style->name;
-    loaded.spec.norm = request.norm != nullptr ? *request.norm : norm_in_file(file, place);
+    EDGEATTN_TRY(spec_in_file(file, place, loaded.spec));
+    EDGEATTN_TRY(apply_request(file, place, request, loaded.spec));
     std::vector<BlockTensor> tensors;
     EDGEATTN_TRY(block_tensors(file, place, loaded.spec.norm, loaded.spec.channels, tensors));
-    EDGEATTN_TRY(make_spec(file, request, place.style->eps, loaded.spec));
+    EDGEATTN_TRY(check_spec(file, loaded.spec));
     for (const BlockTensor& tensor : tensors) EDGEATTN_TRY(read_tensor(file, tensor, loaded));
     weights = std::move(loaded);
     return {};
@@ -141,7 +166,9 @@ Weights BlockWeights::view() const noexcept {
           .qkv_weight = pointer(qkv_weight),
           .qkv_bias = pointer(qkv_bias),
           .out_weight = pointer(out_weight),
-          .out_bias = pointer(out_bias)};
+          .out_bias = pointer(out_bias),
+          .score_weight = pointer(score_weight),
+          .score_bias = pointer(score_bias)};
 }
 
 }  // namespace edgeattn::io

@@ -14,13 +14,12 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr const char* kMetadataKey = "__metadata__";
-
 /// Receives the header's JSON piece by piece (nlohmann's SAX interface). It goes no deeper than numbers in the array of
 /// a tensor, so nesting costs nothing; a callback that returns false ends the parse, with the reason in status().
 class HeaderReader final : public nlohmann::json_sax<Json> {
  public:
-  HeaderReader(std::string_view path, std::vector<TensorInfo>& tensors) : path_(path), tensors_(tensors) {}
+  HeaderReader(std::string_view path, std::vector<TensorInfo>& tensors, Metadata& metadata)
+      : path_(path), tensors_(tensors), metadata_(metadata) {}
 
   [[nodiscard]] const Status& status() const { return status_; }
 
@@ -38,7 +37,10 @@ class HeaderReader final : public nlohmann::json_sax<Json> {
   }
 
   bool string(string_t& text) override {
-    if (level_ == Level::kMetadata) return true;
+    if (level_ == Level::kMetadata) {
+      metadata_.back().second = std::move(text);
+      return true;
+    }
     if (level_ != Level::kTensor || field_ != kDtype) return unexpected("a string");
     tensors_.back().dtype_name = std::move(text);
     return true;
@@ -72,7 +74,7 @@ class HeaderReader final : public nlohmann::json_sax<Json> {
   bool key(string_t& name) override {
     switch (level_) {
       case Level::kHeader: return begin_entry(name);
-      case Level::kMetadata: metadata_keys_.push_back(std::move(name)); return true;
+      case Level::kMetadata: metadata_.emplace_back(std::move(name), std::string()); return true;
       default: return begin_field(name);
     }
   }
@@ -147,21 +149,21 @@ class HeaderReader final : public nlohmann::json_sax<Json> {
   }
 
   bool end_metadata() {
-    std::sort(metadata_keys_.begin(), metadata_keys_.end());
-    const auto twice = std::adjacent_find(metadata_keys_.begin(), metadata_keys_.end());
-    if (twice == metadata_keys_.end()) return true;
-    return fail(file_error(StatusCode::kFormat, path_, kMetadataKey, ": expected key '", Shown(*twice).c_str(),
+    std::sort(metadata_.begin(), metadata_.end());
+    const auto twice = std::ranges::adjacent_find(metadata_, {}, &Metadata::value_type::first);
+    if (twice == metadata_.end()) return true;
+    return fail(file_error(StatusCode::kFormat, path_, kMetadataKey, ": expected key '", Shown(twice->first).c_str(),
                            "' once, given twice"));
   }
 
   std::string_view path_;
   std::vector<TensorInfo>& tensors_;
+  Metadata& metadata_;
   Status status_;
 
   Level level_ = Level::kStart;
   bool in_metadata_ = false;  // the entry that was begun last
   bool metadata_seen_ = false;
-  std::vector<std::string> metadata_keys_;
   Field field_ = kDtype;
   bool seen_[kFields] = {};
   std::vector<std::size_t> offsets_;
@@ -169,7 +171,8 @@ class HeaderReader final : public nlohmann::json_sax<Json> {
 
 }  // namespace
 
-Status parse_header(std::string_view path, std::string_view json, std::vector<TensorInfo>& tensors) {
+Status parse_header(std::string_view path, std::string_view json, std::vector<TensorInfo>& tensors,
+                    Metadata& metadata) {
   if (!json.starts_with('{')) return file_error(StatusCode::kFormat, path, "header: expected to start with '{'");
   json = json.substr(0, json.find_last_not_of(' ') + 1);
   if (!json.ends_with('}')) return file_error(StatusCode::kFormat, path, "header: expected to end with '}' and spaces");
@@ -177,7 +180,7 @@ Status parse_header(std::string_view path, std::string_view json, std::vector<Te
   if (const auto zero = json.find('\0'); zero != std::string_view::npos) {
     return file_error(StatusCode::kFormat, path, "header: expected JSON, given a zero byte at byte ", zero);
   }
-  HeaderReader reader(path, tensors);
+  HeaderReader reader(path, tensors, metadata);
   Json::sax_parse(json.begin(), json.end(), &reader);
   return reader.status();
 }

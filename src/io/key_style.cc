@@ -4,13 +4,16 @@
 #include <utility>
 
 #include "errors.h"
+#include "folded.h"
 
 namespace edgeattn::io {
 namespace {
 
 constexpr const char* kToQkv[] = {"to_qkv"};
+constexpr const char* kScore[] = {"score"};
 constexpr KeyStyle kStyles[] = {
     {.name = "ddpm", .norm = "norm", .projections = kToQkv, .out = "to_out", .eps = 1e-5},
+    {.name = kFoldedFormat, .norm = "norm", .projections = kScore, .out = "out", .eps = 0, .folded = true},
 };
 
 struct NormKey {
@@ -31,22 +34,28 @@ std::string norm_tensor(const BlockPlace& place, const NormKey& key) {
   return place.prefix + place.style->norm + key.suffix;
 }
 
+void add_projections(const BlockPlace& place, std::size_t channels, std::vector<BlockTensor>& tensors) {
+  const KeyStyle& style = *place.style;
+  const std::size_t parts = style.projections.size();
+  const std::size_t rows = style.folded ? channels : 3 / parts * channels;
+  const auto weight = style.folded ? &BlockWeights::score_weight : &BlockWeights::qkv_weight;
+  const auto bias = style.folded ? &BlockWeights::score_bias : &BlockWeights::qkv_bias;
+  for (std::size_t part = 0; part < parts; ++part) {
+    const std::string name = place.prefix + style.projections[part];
+    const std::size_t first_row = part * rows;
+    tensors.push_back({name + ".weight", rows, channels, true, weight, first_row * channels, parts * rows * channels});
+    tensors.push_back({name + ".bias", rows, 0, style.folded, bias, first_row, parts * rows});
+  }
+}
+
 /// The tensors that a complete block has; optional ones too.
 std::vector<BlockTensor> expected_tensors(const BlockPlace& place, Norm norm, std::size_t channels) {
   const KeyStyle& style = *place.style;
   std::vector<BlockTensor> tensors;
-  const std::size_t parts = style.projections.size();
-  const std::size_t rows = 3 / parts * channels;
-  for (std::size_t part = 0; part < parts; ++part) {
-    const std::string name = place.prefix + style.projections[part];
-    const std::size_t first_row = part * rows;
-    tensors.push_back({name + ".weight", rows, channels, true, &BlockWeights::qkv_weight, first_row * channels,
-                       3 * channels * channels});
-    tensors.push_back({name + ".bias", rows, 0, false, &BlockWeights::qkv_bias, first_row, 3 * channels});
-  }
+  add_projections(place, channels, tensors);
   const std::string out = place.prefix + style.out;
   tensors.push_back({out + ".weight", channels, channels, true, &BlockWeights::out_weight, 0, channels * channels});
-  tensors.push_back({out + ".bias", channels, 0, false, &BlockWeights::out_bias, 0, channels});
+  tensors.push_back({out + ".bias", channels, 0, style.folded, &BlockWeights::out_bias, 0, channels});
   for (const NormKey& key : kNormKeys) {
     if (belongs_to(key, norm)) tensors.push_back({norm_tensor(place, key), channels, 0, true, key.values, 0, channels});
   }
@@ -105,7 +114,8 @@ Status find_channels(const SafetensorsFile& file, const BlockPlace& place, std::
   if (projection == nullptr) return tensor_error(StatusCode::kNotFound, file.path(), name, "is missing");
   channels = projection->shape.size() < 2 ? 0 : projection->shape[1];
   if (channels != 0) return {};
-  const char* rows = place.style->projections.size() == 1 ? "[3C, C]" : "[C, C]";
+  const bool all_three = place.style->projections.size() == 1 && !place.style->folded;
+  const char* rows = all_three ? "[3C, C]" : "[C, C]";
   return shape_error(file, *projection, std::string(rows) + " for C channels, C ≥ 1");
 }
 
@@ -134,12 +144,14 @@ std::vector<BlockPlace> block_places(const SafetensorsFile& file) {
   return places;
 }
 
-Norm norm_in_file(const SafetensorsFile& file, const BlockPlace& place) {
-  Norm norm = Norm::kNone;
+Status spec_in_file(const SafetensorsFile& file, const BlockPlace& place, Spec& spec) {
+  if (place.style->folded) return read_folded_spec(file, spec);
+  spec.eps = place.style->eps;
+  spec.norm = Norm::kNone;
   for (const NormKey& key : kNormKeys) {
-    if (file.find(norm_tensor(place, key)) != nullptr) norm = key.running ? Norm::kBatch : Norm::kGroup;
+    if (file.find(norm_tensor(place, key)) != nullptr) spec.norm = key.running ? Norm::kBatch : Norm::kGroup;
   }
-  return norm;
+  return {};
 }
 
 Status block_tensors(const SafetensorsFile& file, const BlockPlace& place, Norm norm, std::size_t& channels,

@@ -10,12 +10,15 @@
 namespace edgeattn::io {
 
 /// How the files of one code base name the tensors of a block; each name is followed by ".weight" or ".bias".
+///
+/// Folded weights have one projection, [C, C], and their spec in the file's metadata.
 struct KeyStyle {
   const char* name;
   const char* norm;
   std::span<const char* const> projections;  ///< q, k and v, or one that holds the rows of all three
   const char* out;
   double eps;  ///< the norm's default
+  bool folded = false;
 };
 
 /// A block of a file: where its keys begin, and how they go on.
@@ -42,8 +45,9 @@ std::vector<BlockPlace> block_places(const SafetensorsFile& file);
 /// The style that has a projection behind `prefix`; null when there is none.
 const KeyStyle* style_at(const SafetensorsFile& file, const std::string& prefix);
 
-/// The norm that the keys speak of; kGroup stands for kInstance too.
-Norm norm_in_file(const SafetensorsFile& file, const BlockPlace& place);
+/// What the file and the style tell of a block's spec, except channels: eps and groups may be defaults, and kGroup stands for
+/// kInstance too unless the weights are folded. kFormat when metadata that must be there is not.
+Status spec_in_file(const SafetensorsFile& file, const BlockPlace& place, Spec& spec);
 
 /// The tensors of a block with norm `norm`, checked: the file has all that are required, in shapes that agree, and no
 /// keys of another norm. kNotFound, kFormat and kInvalidArgument (a key that `norm` forbids) name the tensor and what

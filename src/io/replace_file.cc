@@ -86,7 +86,7 @@ class TemporaryFile {
 };
 
 /// 0 or an errno.
-int write_all(int descriptor, std::initializer_list<Bytes> parts) {
+int write_all(int descriptor, std::span<const Bytes> parts) {
   for (Bytes part : parts) {
     while (!part.empty()) {
       const ssize_t written = ::write(descriptor, part.data(), part.size());
@@ -103,7 +103,7 @@ int write_all(int descriptor, std::initializer_list<Bytes> parts) {
 }
 
 /// 0 or an errno.
-int write_directly(const std::string& path, std::initializer_list<Bytes> parts) {
+int write_directly(const std::string& path, std::span<const Bytes> parts) {
   const PipeSignalBlocked blocked;
   Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
   if (!file.is_open()) return errno;
@@ -113,7 +113,7 @@ int write_directly(const std::string& path, std::initializer_list<Bytes> parts) 
 
 /// 0 or an errno.
 /// @param old  of the regular file at `target`; null when there is none
-int write_and_rename(const std::string& target, const struct stat* old, std::initializer_list<Bytes> parts) {
+int write_and_rename(const std::string& target, const struct stat* old, std::span<const Bytes> parts) {
   if (old != nullptr && ::access(target.c_str(), W_OK) != 0) return errno;
   const mode_t mode = old != nullptr ? old->st_mode & kPermissions : kNewFileMode;
   TemporaryFile temporary;
@@ -124,7 +124,7 @@ int write_and_rename(const std::string& target, const struct stat* old, std::ini
 }
 
 /// 0 or an errno.
-int replace(const std::string& path, std::initializer_list<Bytes> parts) {
+int replace(const std::string& path, std::span<const Bytes> parts) {
   struct stat old {};
   if (::stat(path.c_str(), &old) == 0) {
     if (!S_ISREG(old.st_mode)) return write_directly(path, parts);
@@ -138,7 +138,7 @@ int replace(const std::string& path, std::initializer_list<Bytes> parts) {
 
 }  // namespace
 
-Status replace_file(const std::string& path, std::initializer_list<Bytes> parts) {
+Status replace_file(const std::string& path, std::span<const Bytes> parts) {
   if (path.find('\0') != std::string::npos)
     return file_error(StatusCode::kIo, path, "cannot write: no path holds a zero byte");
   const int error = replace(path, parts);

@@ -1,5 +1,8 @@
 #include "report.h"
 
+#include <charconv>
+#include <iterator>
+
 namespace edgeattn::io {
 
 std::string human_bytes(std::size_t bytes) {
@@ -18,6 +21,22 @@ std::string human_bytes(std::size_t bytes) {
 std::string region_label(const Region& region) {
   if (region.slot == Region::kShared) return region.name;
   return region.name + ('[' + std::to_string(region.slot) + ']');
+}
+
+std::string block_title(const Plan& plan) {
+  return std::to_string(plan.spec.channels) + " channels, " + std::to_string(plan.shape.height) + " x " +
+         std::to_string(plan.shape.width) + " pixels, batch " + std::to_string(plan.shape.batch);
+}
+
+std::string run_title(const Plan& plan) {
+  return std::to_string(plan.threads) + (plan.threads == 1 ? " thread, " : " threads, ") + to_string(plan.isa) + ", " +
+         to_string(plan.layout) + ", tiles of " + std::to_string(plan.query_tile) + " queries by " +
+         std::to_string(plan.key_block) + " keys";
+}
+
+std::string fixed(double value, int decimals) {
+  char digits[400];
+  return {digits, std::to_chars(std::begin(digits), std::end(digits), value, std::chars_format::fixed, decimals).ptr};
 }
 
 std::size_t space_bytes(const Plan& plan, Space space) {

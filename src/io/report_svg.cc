@@ -1,84 +1,25 @@
 #include <algorithm>
-#include <charconv>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "edgeattn/io.h"
+#include "picture.h"
 #include "report.h"
 
 namespace edgeattn::io {
 namespace {
 
-constexpr double kWidth = 1280;
 constexpr double kPlotTop = 118;
 constexpr double kMinPlotHeight = 440;
 constexpr double kWeightsLeft = 84, kWeightsWidth = 232;
 constexpr double kScratchLeft = 388, kScratchWidth = 567;
 constexpr double kListLeft = 1024, kListRight = 1256, kListRow = 19;
-constexpr double kFont = 12;
-constexpr double kCharacterWidth = 0.6;  ///< of the font size, generous for sans-serif
-constexpr std::string_view kCentred = "text-anchor=\"middle\"";
 
 constexpr const char* kPalette[] = {"#9ecae1", "#fdae6b", "#a1d99b", "#bcbddc", "#f4a6a0", "#ffe08a", "#8fd3c8",
                                     "#e7b8d8", "#c7d59f", "#d9c3a5", "#b3c6e7", "#f7c6a3", "#9fd6e8", "#d4b9da",
                                     "#c9c9c9", "#e6e08f", "#a8ddb5", "#fbb4b9", "#b2b8a3", "#cbd5e8"};
-
-std::string number(double value) {
-  char digits[32];
-  const auto end = std::to_chars(digits, digits + sizeof digits, value, std::chars_format::fixed, 2).ptr;
-  return {digits, end};
-}
-
-std::string escaped(std::string_view text) {
-  std::string result;
-  for (char c : text) {
-    if (c == '&') result += "&amp;";
-    else if (c == '<') result += "&lt;";
-    else if (c == '>') result += "&gt;";
-    else if (c == '"') result += "&quot;";
-    else if (static_cast<unsigned char>(c) >= 0x20) result += c;
-  }
-  return result;
-}
-
-double text_width(std::string_view text) { return static_cast<double>(text.size()) * kFont * kCharacterWidth; }
-
-struct Box {
-  double x, y, width, height;
-};
-
-class Picture {
- public:
-  explicit Picture(double height) {
-    out_ = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" + number(kWidth) + "\" height=\"" + number(height) +
-           "\" viewBox=\"0 0 " + number(kWidth) + ' ' + number(height) +
-           "\" font-family=\"Helvetica, Arial, sans-serif\" font-size=\"" + number(kFont) + "\" fill=\"#1b1f24\">\n";
-    rect({0, 0, kWidth, height}, "fill=\"#ffffff\"");
-  }
-
-  void rect(const Box& box, std::string_view style, std::string_view tooltip = {}) {
-    out_ += "<rect x=\"" + number(box.x) + "\" y=\"" + number(box.y) + "\" width=\"" + number(box.width) +
-            "\" height=\"" + number(box.height) + "\" ";
-    out_ += style;
-    out_ += tooltip.empty() ? "/>\n" : "><title>" + escaped(tooltip) + "</title></rect>\n";
-  }
-  void line(double x1, double y1, double x2, double y2, std::string_view colour) {
-    out_ += "<path d=\"M" + number(x1) + ' ' + number(y1) + 'L' + number(x2) + ' ' + number(y2) + "\" stroke=\"";
-    out_ += colour;
-    out_ += "\"/>\n";
-  }
-  void text(double x, double y, std::string_view content, std::string_view style = {}) {
-    out_ += "<text x=\"" + number(x) + "\" y=\"" + number(y) + "\" ";
-    out_ += style;
-    out_ += '>' + escaped(content) + "</text>\n";
-  }
-  std::string finish() { return out_ + "</svg>\n"; }
-
- private:
-  std::string out_;
-};
 
 /// One line of the list: a region, or all slots' regions of one name.
 struct Entry {
@@ -232,19 +173,10 @@ std::string draw(const Plan& plan) {
   const double height = plot_height(entries.size());
   Picture picture(kPlotTop + height + 28);
 
-  const Shape& shape = plan.shape;
   const auto join = [](auto... parts) { return (std::string() + ... + parts); };
-  const auto digits = [](std::size_t value) { return std::to_string(value); };
-  picture.text(24, 36,
-               join("Memory of one attention block: ", digits(plan.spec.channels), " channels, ", digits(shape.height),
-                    " x ", digits(shape.width), " pixels, batch ", digits(shape.batch)),
-               "font-size=\"20\" font-weight=\"bold\"");
-  picture.text(24, 58,
-               join("prepared ", human_bytes(plan.prepared_bytes), ", persistent ", human_bytes(plan.persistent_bytes),
-                    ", scratch ", human_bytes(plan.scratch_bytes), "; ", digits(plan.threads),
-                    plan.threads == 1 ? " thread, " : " threads, ", to_string(plan.isa), ", ", to_string(plan.layout),
-                    ", tiles of ", digits(plan.query_tile), " queries by ", digits(plan.key_block), " keys"),
-               "font-size=\"13\" fill=\"#57606a\"");
+  picture.title(join("Memory of one attention block: ", block_title(plan)),
+                join("prepared ", human_bytes(plan.prepared_bytes), ", persistent ", human_bytes(plan.persistent_bytes),
+                     ", scratch ", human_bytes(plan.scratch_bytes), "; ", run_title(plan)));
   draw_spaces(picture, plan, entries, height);
   draw_list(picture, plan, entries);
   return picture.finish();

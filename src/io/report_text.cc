@@ -9,17 +9,15 @@
 namespace edgeattn::io {
 namespace {
 
-constexpr std::size_t kColumns = 6;
+template <std::size_t kColumns>
 using Row = std::array<std::string, kColumns>;
-
-constexpr bool kRightAligned[kColumns] = {false, false, true, true, true, false};
 
 std::string life(const Region& region) {
   if (region.first == region.last) return to_string(region.first);
   return std::string(to_string(region.first)) + " to " + to_string(region.last);
 }
 
-Row region_row(const Region& region) {
+Row<6> region_row(const Region& region) {
   return {to_string(region.space),
           region.name,
           region.slot == Region::kShared ? "-" : std::to_string(region.slot),
@@ -28,15 +26,16 @@ Row region_row(const Region& region) {
           life(region)};
 }
 
-std::string table(const std::vector<Row>& rows) {
+template <std::size_t kColumns>
+std::string table(const std::vector<Row<kColumns>>& rows, const std::array<bool, kColumns>& right_aligned) {
   std::array<std::size_t, kColumns> widths{};
-  for (const Row& row : rows)
+  for (const auto& row : rows)
     for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], row[i].size());
   std::string text;
-  for (const Row& row : rows) {
+  for (const auto& row : rows) {
     for (std::size_t i = 0; i < kColumns; ++i) {
       const std::string padding(widths[i] - row[i].size(), ' ');
-      if (kRightAligned[i]) text += padding + row[i];
+      if (right_aligned[i]) text += padding + row[i];
       else text += row[i] + (i + 1 < kColumns ? padding : "");
       text += i + 1 < kColumns ? "  " : "\n";
     }
@@ -48,13 +47,29 @@ std::string table(const std::vector<Row>& rows) {
 
 Status plan_text(const Plan& plan, std::string& text) noexcept {
   return report(text, [&] {
-    std::vector<Row> rows = {{"space", "name", "slot", "offset", "bytes", "life"}};
+    std::vector<Row<6>> rows = {{"space", "name", "slot", "offset", "bytes", "life"}};
     for (std::size_t i = 0; i < plan.regions(); ++i) rows.push_back(region_row(plan.region(i)));
     for (Space space : kSpaces) {
       const std::size_t bytes = space_bytes(plan, space);
       rows.push_back({to_string(space), "total", "", "", std::to_string(bytes), human_bytes(bytes)});
     }
-    return table(rows);
+    return table<6>(rows, {false, false, true, true, true, false});
+  });
+}
+
+Status bench_text(const BenchReport& bench, std::string& text) noexcept {
+  return report(text, [&] {
+    const double all = bench.phases_ms();
+    std::vector<Row<3>> rows = {{"phase", "ms", "%"}};
+    const auto add = [&](const char* name, double ms) {
+      rows.push_back({name, fixed(ms, 3), fixed(all > 0 ? 100 * ms / all : 0, 1)});
+    };
+    for (Phase phase : kRunPhases) add(to_string(phase), bench.phase_ms[static_cast<std::size_t>(phase)]);
+    add("total", all);
+    return "best " + fixed(bench.best_ms, 3) + " ms, median " + fixed(bench.median_ms, 3) + " ms of " +
+           std::to_string(bench.reps) + " runs\n" + fixed(bench.gflops_own(), 1) + " GFLOP/s of " +
+           fixed(bench.fma_peak_gflops, 1) + " at the FMA peak: " + fixed(100 * bench.roofline_fraction(), 1) + " %\n\n" +
+           table<3>(rows, {false, true, true});
   });
 }
 

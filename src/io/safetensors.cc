@@ -83,6 +83,7 @@ struct SafetensorsFile::State {
   Mapping mapping;  ///< of `bytes`, unless they belong to the caller
   std::span<const std::byte> bytes;
   std::vector<TensorInfo> tensors;
+  Metadata metadata;
   std::vector<std::size_t> by_name;  ///< indices of `tensors`
 
   Status parse();
@@ -91,7 +92,7 @@ struct SafetensorsFile::State {
 Status SafetensorsFile::State::parse() {
   std::string_view header;
   EDGEATTN_TRY(split_header(path, bytes, header));
-  EDGEATTN_TRY(parse_header(path, header, tensors));
+  EDGEATTN_TRY(parse_header(path, header, tensors, metadata));
 
   std::sort(tensors.begin(), tensors.end(), [](const TensorInfo& a, const TensorInfo& b) {
     return std::tie(a.offset, a.bytes, a.name) < std::tie(b.offset, b.bytes, b.name);
@@ -154,6 +155,11 @@ const std::string& SafetensorsFile::path() const noexcept {
 const std::vector<TensorInfo>& SafetensorsFile::tensors() const noexcept {
   static const std::vector<TensorInfo> none;
   return state_ ? state_->tensors : none;
+}
+
+const Metadata& SafetensorsFile::metadata() const noexcept {
+  static const Metadata none;
+  return state_ ? state_->metadata : none;
 }
 
 const TensorInfo* SafetensorsFile::find(std::string_view name) const noexcept {

@@ -127,12 +127,12 @@ void map_memory(Plan& plan, bool packs_at_creation) noexcept {
   --plan.shared_region_count;
 }
 
-std::size_t region_offset(const Plan& plan, const char* name, std::size_t slot) noexcept {
+Region find_region(const Plan& plan, std::string_view name, std::size_t slot) noexcept {
   for (std::size_t i = 0; i < plan.shared_region_count; ++i)
-    if (plan.shared_regions[i].name == name) return plan.shared_regions[i].offset;
+    if (plan.shared_regions[i].name == name) return plan.shared_regions[i];
   for (std::size_t i = 0; i < plan.slot_region_count; ++i)
-    if (plan.slot_regions[i].name == name) return plan.slot_regions[i].offset + slot * plan.slot_bytes;
-  return sizes::kTooLarge;
+    if (plan.slot_regions[i].name == name) return plan.region(plan.shared_region_count + slot * plan.slot_region_count + i);
+  return {};
 }
 
 std::size_t Plan::regions() const noexcept { return shared_region_count + threads * slot_region_count; }

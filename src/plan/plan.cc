@@ -87,6 +87,7 @@ Status plan(const Spec& spec, const Shape& shape, const PlanOptions& options, co
   plan.layout = options.layout;
   plan.threads = options.threads;
   plan.machine = machine;
+  plan.gemm_name = gemm.name;
   plan.operator_bytes = gemm.operator_bytes;
   plan.operand_offset = gemm.operand_offset;
   plan.channel_stride = sizes::round_up(spec.channels, 16);

@@ -2,16 +2,27 @@
 
 namespace edgeattn {
 
+namespace {
+
+KeyBlocks cut(std::size_t tokens, std::size_t size) noexcept {
+  const std::size_t count = sizes::divide_up(tokens, size);
+  return {.size = std::min(size, tokens), .last = tokens - (count - 1) * size, .count = count};
+}
+
+bool last_is_whole(const KeyBlocks& blocks) noexcept { return blocks.count == 1 || blocks.last >= kKeyUnit; }
+
+}  // namespace
+
 KeyBlocks cut_keys(std::size_t tokens, std::size_t largest) noexcept {
   using namespace sizes;
-  KeyBlocks blocks;
-  for (std::size_t count = divide_up(tokens, std::max(largest, kKeyUnit)); count >= 1; --count) {
-    blocks.size = count == 1 ? tokens : round_up(divide_up(tokens, count), kKeyUnit);
-    blocks.count = divide_up(tokens, blocks.size);
-    blocks.last = tokens - (blocks.count - 1) * blocks.size;
-    if (blocks.count == 1 || blocks.last >= kKeyUnit) break;
-  }
-  return blocks;
+  if (tokens <= largest) return cut(tokens, tokens);
+  const std::size_t count = divide_up(tokens, std::max(largest / kKeyUnit * kKeyUnit, kKeyUnit));
+  const std::size_t equal = round_up(divide_up(tokens, count), kKeyUnit);
+  for (std::size_t size = equal; size >= kKeyUnit; size -= kKeyUnit)
+    if (const KeyBlocks blocks = cut(tokens, size); last_is_whole(blocks)) return blocks;
+  std::size_t size = equal;
+  while (!last_is_whole(cut(tokens, size))) size += kKeyUnit;
+  return cut(tokens, size);
 }
 
 std::size_t balanced_query_tile(std::size_t tokens, std::size_t threads, std::size_t mr) noexcept {

@@ -24,7 +24,8 @@ struct KeyBlocks {
   std::size_t count = 0;
 };
 
-/// Cuts in as few equal blocks of at most `largest` keys as there can be.
+/// Cuts in as few equal blocks of at most `largest` keys as there can be, or in smaller ones where the last would be narrower
+/// than kKeyUnit. A `largest` below kLargestKeyBlock may be exceeded, where no smaller size would do.
 KeyBlocks cut_keys(std::size_t tokens, std::size_t largest) noexcept;
 
 /// Rows of a query tile such that `threads` workers get equal shares in whole multiples of `mr` rows.

@@ -1,0 +1,55 @@
+// The whole block at the shapes of real models.
+
+#include <memory>
+
+#include "benchmarks.h"
+#include "model_shapes.h"
+#include "timing.h"
+
+namespace edgeattn::bench {
+namespace {
+
+/// Images of more tokens are timed one at a time only.
+constexpr std::size_t kMostBatchedTokens = 256;
+
+/// The block of the benchmark `name`, whose function is called several times, with more and more iterations.
+BoundBlock& block_of(const std::string& name, const Spec& spec, const Shape& shape, const PlanOptions& options) {
+  static std::unique_ptr<BoundBlock> block;
+  static std::string made;
+  if (made != name) {
+    block.reset();
+    block = std::make_unique<BoundBlock>(spec, shape, options);
+    block->run();
+    made = name;
+  }
+  return *block;
+}
+
+void time_block(benchmark::State& state, const std::string& name, const ModelShape& model, std::size_t batch,
+                const PlanOptions& options) {
+  BoundBlock& block = block_of(name, model.spec(), model.shape(batch), options);
+  const double best = best_seconds(state, [&] { block.run(); });
+  state.counters["best_s"] = best;
+  count_flops(state, model.flops() * static_cast<double>(batch), best, options.threads);
+}
+
+}  // namespace
+
+void add_blocks() {
+  for (const ModelShape& model : kModelShapes) {
+    for (std::size_t batch : {std::size_t{1}, std::size_t{4}}) {
+      if (batch > 1 && model.tokens() > kMostBatchedTokens) continue;
+      for (std::size_t threads : thread_counts()) {
+        for (Isa isa : isas()) {
+          const std::string name =
+              text("BM_block/", to_string(isa), "/", model.name(), "/B:", batch, "/threads:", threads);
+          add_threaded_benchmark(name, [=](benchmark::State& state) {
+            time_block(state, name, model, batch, {.threads = threads, .isa = isa});
+          });
+        }
+      }
+    }
+  }
+}
+
+}  // namespace edgeattn::bench

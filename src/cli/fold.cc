@@ -1,0 +1,17 @@
+#include "cli/command.h"
+#include "cli/failure.h"
+#include "cli/text.h"
+#include "edgeattn/io.h"
+
+namespace edgeattn::cli {
+
+std::string fold_command(const FoldOptions& options) {
+  const io::BlockWeights weights = read_weights(options);
+  io::BlockWeights folded;
+  check(io::fold_block(weights, detect_machine(), folded), *options.weights + ", block '" + weights.prefix + "': ");
+  check(io::write_folded(options.output, folded));
+  return "folded  '" + folded.prefix + "', " + std::to_string(folded.spec.channels) + " channels, " +
+         describe_norm(folded.spec) + "\noutput  " + options.output + "\n";
+}
+
+}  // namespace edgeattn::cli
