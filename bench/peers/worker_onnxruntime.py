@@ -97,8 +97,12 @@ def form(model):
         binding = session.io_binding()
         for bind, name, array in ((binding.bind_input, "x", x), (binding.bind_output, "y", y)):
             bind(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
-        # The lambdas keep the arrays alive.
-        return (lambda: session.run_with_iobinding(binding)), (lambda: (x, y)[1])
+
+        # The binding holds addresses only: run keeps the arrays alive.
+        def run(_arrays=(x, y)):
+            session.run_with_iobinding(binding)
+
+        return run, lambda: y
 
     return make
 

@@ -76,7 +76,7 @@ def form(graph):
 
 def measure(job, _):
     forms = {"conv, softmax": conv_softmax, "matmul, softmax": matmul_softmax, "matmul, fused attention": matmul_fused}
-    return measure_forms(job, openvino.__version__, {name: form(graph) for name, graph in forms.items()})
+    return measure_forms(job, openvino.__version__.split("-")[0], {name: form(graph) for name, graph in forms.items()})
 
 
 if __name__ == "__main__":

@@ -75,7 +75,8 @@ def measure(job, arguments):
     torch.set_num_threads(job.threads)
     torch.set_num_interop_threads(1)
     compiled = arguments.mode == "compiled"
-    forms = {"linear, fused attention": LinearFused, "linear, softmax": LinearSoftmax, "conv, fused attention": ConvFused}
+    forms = {"linear, fused attention": LinearFused, "linear, softmax": LinearSoftmax,
+             "conv, fused attention": ConvFused}
     with torch.no_grad() if compiled else torch.inference_mode():
         return measure_forms(job, torch.__version__, {name: form(kind, compiled) for name, kind in forms.items()})
 

@@ -107,6 +107,8 @@ int run_tool(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     std::string help = "edgeattn ";
     for (const CLI::App* command : app.get_subcommands()) help += command->get_name() + " ";
+    if (argc > 1 && argv[1][0] != '-' && app.get_subcommands().empty())
+      return complain("'" + std::string(argv[1]) + "' is no command (see edgeattn --help)", kWrongCommandLine);
     return complain(std::string(error.what()) + " (see " + help + "--help)", kWrongCommandLine);
   }
   return 0;

@@ -22,6 +22,7 @@ namespace {
 /// Finds out before the work, not after it, that the output cannot be written.
 void check_writable(const std::string& output) {
   namespace fs = std::filesystem;
+  if (output.empty()) throw Failure("--output: expected a file name, given ''");
   const auto fail = [&](const std::string& reason) { throw Failure(output + ": cannot write the output: " + reason); };
   const fs::path path(output);
   std::error_code error;
