@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 COLOURS = {"edgeattn": "#1b7837", "torch": "#d95f02", "torch-compiled": "#f4a582", "onnxruntime": "#4575b4",
            "openvino": "#91bfdb"}
 GROUP_WIDTH = 0.84
-CAPTION_COLUMNS_PER_INCH = 13
+CAPTION_COLUMNS_PER_INCH = 14
 
 
 def draw_panel(axes, cases, labels):
@@ -61,8 +61,9 @@ def draw(report, labels, paths):
     handles, names = all_axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=len(names), frameon=False, title_fontsize=12,
                   title="One attention block: time relative to edgeattn's (lower is better)")
-    caption = [f"{report['date']}, {report['processor']}; float32, same weights, best of {report['rounds']} processes "
-               f"each; under each shape edgeattn's own time; {list_versions(report)}", report["command"]]
+    processes = f"{report['rounds']} process{'es' if report['rounds'] > 1 else ''}"
+    caption = [f"{report['date']}, {report['processor']}; float32, same weights, best of {processes} each; "
+               f"under each shape edgeattn's own time; {list_versions(report)}", report["command"]]
     columns = int(CAPTION_COLUMNS_PER_INCH * figure.get_figwidth())
     figure.supxlabel("\n".join(line for text in caption for line in textwrap.wrap(text, columns)), fontsize=7.5,
                      color="#444444")
