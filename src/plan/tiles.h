@@ -10,7 +10,7 @@ namespace edgeattn {
 /// Key blocks are cut in whole multiples of this: of every panel width seen (8, 16, 32).
 inline constexpr std::size_t kKeyUnit = 32;
 /// Largest key block that a plan picks by itself: docs/engine.md, Tiles.
-inline constexpr std::size_t kLargestKeyBlock = 512;
+inline constexpr std::size_t kLargestKeyBlock = 256;
 /// Largest query tile that a plan picks by itself.
 inline constexpr std::size_t kLargestQueryTile = 252;
 /// Smallest query tile: every tile, the cut-off last ones too, then has at least two rows (XNNPACK's one-row kernels on ARM
