@@ -85,7 +85,7 @@ using softmax_fn = void(float* scores, size_t rows, size_t keys, size_t stride, 
 /// @param acc      [rows, channels], row stride `stride`; read and written
 /// @param mixed    [rows, channels], row stride `stride`
 /// @param rescale  [rows], each in [0, 1]; 0 discards what acc held, even NaN
-/// One fused multiply-add.
+/// A product and a sum, fused where the instruction set does that.
 using accumulate_fn = void(float* acc, const float* mixed, const float* rescale, size_t rows, size_t channels, size_t stride);
 
 /// Divides every row by its softmax sum: acc[i, c] ← acc[i, c]·(1 / sum[i]); NaN where sum[i] is NaN.

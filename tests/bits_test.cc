@@ -152,16 +152,32 @@ TEST_CASE("different blocks run at the same time, on one pool or several") {
   }
 }
 
-TEST_CASE("a batch gives the bits of its images one by one") {
-  const Row& row = kRows[6];
-  const io::BlockWeights weights = random_weights(spec_of(row), 6);
-  const std::vector<float> x = input_of(row);
-  const std::vector<float> batch = TestBlock(weights, row.shape, options_of(row, 2)).run(x);
-  const std::size_t image = x.size() / row.shape.batch;
-  TestBlock single(weights, {1, row.shape.height, row.shape.width}, options_of(row));
-  for (std::size_t b = 0; b < row.shape.batch; ++b) {
-    const auto begin = static_cast<std::ptrdiff_t>(b * image), end = begin + static_cast<std::ptrdiff_t>(image);
-    CHECK(same_bits(single.run({x.begin() + begin, x.begin() + end}), {batch.begin() + begin, batch.begin() + end}));
+TEST_CASE("a batch gives the bits of its images one by one, side by side or not") {
+  for (const Row& row : kRows) {
+    if (row.shape.batch == 1) continue;
+    CAPTURE(row.what);
+    const io::BlockWeights weights = random_weights(spec_of(row), 6);
+    const std::vector<float> x = input_of(row);
+    const std::size_t image = x.size() / row.shape.batch;
+    TestBlock single(weights, {1, row.shape.height, row.shape.width}, options_of(row));
+    std::vector<float> expected;
+    for (std::size_t b = 0; b < row.shape.batch; ++b) {
+      const auto begin = x.begin() + static_cast<std::ptrdiff_t>(b * image);
+      const std::vector<float> y = single.run({begin, begin + static_cast<std::ptrdiff_t>(image)});
+      expected.insert(expected.end(), y.begin(), y.end());
+    }
+    for (const std::size_t threads : {2u, 3u, 8u}) {
+      CAPTURE(threads);
+      PlanOptions options = options_of(row, threads);
+      TestBlock together(weights, row.shape, options);
+      CHECK(together.plan().images_at_once == std::min(threads, row.shape.batch));
+      CHECK(same_bits(together.run(x), expected));
+      if (row.shape.tokens() < 64) continue;  // so small that binding takes more scratch than all images
+      options.scratch_budget_bytes = together.plan().scratch_bytes - 1;
+      TestBlock apart(weights, row.shape, options);
+      CHECK(apart.plan().images_at_once == 1);
+      CHECK(same_bits(apart.run(x), expected));
+    }
   }
 }
 

@@ -27,9 +27,9 @@ ACTIVATIONS = str(ROOT / "tests/data/digits-activations.safetensors")
 LIMIT = 2e-6
 RUN_KEYS = {"shape", "layout", "threads", "isa", "prepared_bytes", "persistent_bytes", "scratch_bytes", "bind_ms",
             "run_ms"}
-PLAN_KEYS = {"shape", "layout", "threads", "isa", "tile", "prepared_bytes", "persistent_bytes", "scratch_bytes",
+PLAN_KEYS = {"shape", "layout", "threads", "isa", "tile", "images_at_once", "prepared_bytes", "persistent_bytes", "scratch_bytes",
              "external_bytes", "alignment", "map"}
-BENCH_KEYS = {"shape", "layout", "threads", "isa", "tile", "best_ms", "median_ms", "gflop_naive", "gflop_own",
+BENCH_KEYS = {"shape", "layout", "threads", "isa", "tile", "images_at_once", "best_ms", "median_ms", "gflop_naive", "gflop_own",
               "gflops_own", "fma_peak_gflops", "roofline_fraction", "phases_ms"}
 PHASES = ["bind", "statistics", "pack", "project", "scores", "softmax", "mix", "out", "transpose"]
 
@@ -93,6 +93,8 @@ WRONG = [
     ({}, f"{PLAN} --threads 1.5", 2, ["--threads", "'1.5'"]),
     ({}, f"{PLAN} --threads 99999999999999999999", 2, ["--threads"]),
     ({}, f"{PLAN} --scratch-budget 20M", 2, ["--scratch-budget", "'20M'"]),
+    ({}, f"{PLAN} --l2-bytes 0", 2, ["--l2-bytes", "at least 1"]),
+    ({}, f"{PLAN} --l2-bytes 1M", 2, ["--l2-bytes", "'1M'"]),
     ({}, f"{PLAN} --isa sse9", 2, ["--isa", "auto|scalar|avx2|avx512|neon", "'sse9'"]),
     ({}, f"{PLAN} --layout chwn", 2, ["--layout", "nchw|nhwc"]),
     ({}, f"{PLAN} --norm ln", 2, ["--norm", "gn|in|bn|none"]),
@@ -268,6 +270,14 @@ def test_least_budget_that_an_error_states_works():
     report = json.loads(good("plan", "--shape", "1,64,32,32", "--scratch-budget", str(least), "--json"))
     assert report["scratch_bytes"] <= least
     assert call("plan", "--shape", "1,64,32,32", "--scratch-budget", str(least - 1)).returncode == 1
+
+
+def test_a_smaller_l2_makes_smaller_key_blocks():
+    def keys(*options):
+        return json.loads(good("plan", "--shape", "1,512,32,32", "--json", *options))["tile"]["bk"]
+
+    assert keys("--l2-bytes", str(1 << 20)) == 256
+    assert keys("--l2-bytes", str(1 << 19)) == 128
 
 
 def test_summary_names_what_the_file_does_not_tell():

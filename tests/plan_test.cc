@@ -105,17 +105,19 @@ TEST_CASE("regions that are alive together never share bytes, and the totals are
     check_map(result);
     CHECK((result.key_blocks - 1) * result.key_block + result.last_key_block == shape.tokens());
     CHECK((result.key_blocks == 1 || result.last_key_block >= kKeyUnit));
-    CHECK((options.key_block != 0 || result.key_block <= kLargestKeyBlock));
+    CHECK((options.key_block != 0 || result.key_block < kLargestKeyBlock + kKeyUnit));
   }
 }
 
-TEST_CASE("no image makes a key block larger than need be, or the last one narrow") {
-  for (std::size_t tokens = 1; tokens <= 40'000; ++tokens) {
-    const KeyBlocks blocks = cut_keys(tokens, kLargestKeyBlock);
-    const bool smaller_would_do = tokens % 26'880 == 0 || tokens % 26'880 >= kKeyUnit || tokens < 26'880;
-    REQUIRE(blocks.size <= kLargestKeyBlock + (smaller_would_do ? 0 : kKeyUnit));
-    REQUIRE((blocks.count - 1) * blocks.size + blocks.last == tokens);
-    REQUIRE((blocks.count == 1 || (blocks.last >= kKeyUnit && blocks.size % kKeyUnit == 0)));
+TEST_CASE("key blocks cover every key once, and none is narrow or much larger than it may be") {
+  for (std::size_t largest : {32u, 64u, 96u, 256u}) {
+    for (std::size_t tokens = 1; tokens <= 10'000; ++tokens) {
+      const KeyBlocks blocks = cut_keys(tokens, largest);
+      REQUIRE((blocks.count - 1) * blocks.size + blocks.last == tokens);
+      REQUIRE(blocks.size < largest + kKeyUnit);
+      REQUIRE(blocks.last < largest + kKeyUnit);
+      REQUIRE((blocks.count == 1 || (blocks.last >= kKeyUnit && blocks.size % kKeyUnit == 0)));
+    }
   }
 }
 
@@ -134,20 +136,103 @@ TEST_CASE("key blocks do not depend on threads, batch or layout") {
   }
 }
 
-TEST_CASE("query tiles cover every row once and have at least two rows") {
+TEST_CASE("query tiles cover every row once, have at least two rows, and differ by one unit at most") {
   for (std::size_t tokens = 1; tokens <= 300; ++tokens) {
-    for (std::size_t tile = std::min<std::size_t>(tokens, 4); tile <= tokens; ++tile) {
-      std::size_t next = 0;
-      for (std::size_t i = 0; i < sizes::divide_up(tokens, tile); ++i) {
-        const QueryTile cut = query_tile(tokens, tile, i);
-        REQUIRE(cut.first == next);
-        REQUIRE(cut.rows <= tile);
-        REQUIRE((cut.rows >= 2 || tokens == 1));
-        next = cut.first + cut.rows;
+    for (std::size_t unit : {4u, 5u, 6u, 7u, 31u}) {
+      for (std::size_t count = 1; count <= sizes::divide_up(tokens, unit); ++count) {
+        const QueryTiles tiles{.tokens = tokens, .unit = unit, .count = count};
+        std::size_t next = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+          REQUIRE(tiles[i].first == next);
+          REQUIRE(tiles[i].rows <= tiles.rows());
+          REQUIRE((tiles[i].rows >= 2 || tokens == 1));
+          if (i + 2 < count) REQUIRE(tiles[i].rows + unit >= tiles.rows());
+          next += tiles[i].rows;
+        }
+        REQUIRE(next == tokens);
       }
-      REQUIRE(next == tokens);
     }
   }
+}
+
+TEST_CASE("query tiles give workers equal shares") {
+  struct Row {
+    std::size_t tokens, unit, largest, workers, count, rows;
+  };
+  const Row rows[] = {
+      {64, 7, 336, 4, 4, 21},       // 10 passes: 2, 3, 2, 3
+      {64, 7, 336, 2, 2, 35},       // 5 and 5
+      {64, 7, 336, 16, 10, 7},      // no tile of less than a pass, though workers are left over
+      {1024, 7, 336, 2, 4, 259},    // 147 passes in 2 rounds: 36, 37, 37, 37
+      {1024, 7, 336, 1, 4, 259},
+      {4096, 6, 60, 4, 72, 60},     // 683 passes in 18 rounds
+      {1024, 252, 252, 2, 5, 252},  // a forced tile is a unit of its own
+      {3, 7, 336, 2, 1, 3},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.tokens);
+    CAPTURE(row.workers);
+    const QueryTiles tiles = cut_queries(row.tokens, row.unit, row.largest, row.workers);
+    CHECK(tiles.count == row.count);
+    CHECK(tiles.rows() == row.rows);
+  }
+}
+
+TEST_CASE("machines get tiles that suit their caches") {
+  constexpr std::size_t kKiB = 1024, kMiB = 1024 * kKiB;
+  const Machine a53{.neon = true, .processors = 4, .l2_bytes = 512 * kKiB, .l2_sharing_processors = 4};
+  const Machine a72{.neon = true, .processors = 4, .l2_bytes = kMiB, .l2_sharing_processors = 4};
+  const Machine a76{.neon = true, .processors = 4, .l1d_bytes = 64 * kKiB, .l3_bytes = 2 * kMiB};
+  const Machine zen4{.avx2 = true, .avx512 = true, .processors = 2, .l2_bytes = kMiB, .l3_bytes = 32 * kMiB};
+  const Machine skylake{.avx2 = true, .processors = 8, .l2_bytes = 256 * kKiB, .l3_bytes = 8 * kMiB, .l2_sharing_processors = 2};
+  struct Row {
+    const char* why;
+    const Machine& machine;
+    std::size_t mr, channels, side, threads, query_tile, key_block;
+  };
+  const Row rows[] = {
+      {"a quarter of L2 is 128 KiB: half of it holds 32 keys, but fewer than 64 cost too many passes", a53, 6, 512, 32, 4, 48, 64},
+      {"64 keys fill half of the share; 42 rows in the rest would be too few", a53, 6, 256, 32, 4, 48, 64},
+      {"128 keys; 64 rows find room beside them", a53, 6, 128, 32, 4, 54, 128},
+      {"64 keys fill half of 256 KiB; 56 rows beside them", a72, 6, 512, 32, 4, 54, 64},
+      {"128 keys; 85 rows beside them", a72, 6, 256, 32, 4, 66, 128},
+      {"a whole small image: 11 passes for 4 threads", a72, 6, 512, 8, 4, 18, 64},
+      {"128 keys; 102 rows in L2, more than the 78 in a quarter of L3; 683 passes in 44 tiles", a76, 6, 512, 64, 4, 96, 128},
+      {"256 keys, the most; 127 rows in L2 and 128 in L3", a76, 6, 256, 32, 4, 90, 256},
+      {"256 keys are half of L2, and L3 has room for the largest tiles", zen4, 7, 512, 64, 2, 294, 256},
+      {"the same; 147 passes in 4 equal tiles", zen4, 7, 512, 32, 2, 259, 256},
+      {"one key block", zen4, 7, 256, 16, 2, 133, 256},
+      {"1 MiB holds only 128 keys of twice the channels", zen4, 7, 1024, 32, 2, 259, 128},
+      {"two threads share 256 KiB: 64 keys at least; an eighth of L3 has room for 163 rows", skylake, 5, 512, 64, 8, 130, 64},
+      {"64 keys; 315 rows in L3, of which the largest tile takes 240", skylake, 5, 256, 64, 8, 175, 64},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.why);
+    Gemm gemm = made_up_gemm(true);
+    gemm.mr = row.mr;
+    Plan result;
+    REQUIRE_OK(plan({.channels = row.channels}, {1, row.side, row.side}, {.threads = row.threads}, row.machine, gemm, result));
+    CHECK(result.query_tile == row.query_tile);
+    CHECK(result.key_block == row.key_block);
+    CHECK(result.images_at_once == 1);
+  }
+}
+
+TEST_CASE("images of a batch are worked on side by side where one is too small for all threads") {
+  const Spec spec{.channels = 256};
+  const auto images = [&](Shape shape, PlanOptions options) {
+    Plan result;
+    REQUIRE_OK(plan(spec, shape, options, kBoard, made_up_gemm(true), result));
+    check_map(result);
+    return result.images_at_once;
+  };
+  CHECK(images({8, 16, 16}, {.threads = 4}) == 4);
+  CHECK(images({3, 8, 8}, {.threads = 4}) == 3);
+  CHECK(images({8, 16, 16}, {.threads = 1}) == 1);
+  CHECK(images({8, 32, 32}, {.threads = 4}) == 1);
+  Plan roomy;
+  REQUIRE_OK(plan(spec, {8, 16, 16}, {.threads = 4}, kBoard, made_up_gemm(true), roomy));
+  CHECK(images({8, 16, 16}, {.threads = 4, .scratch_budget_bytes = roomy.scratch_bytes - 1}) == 1);
 }
 
 TEST_CASE("a budget is kept, and too small a one says what would do") {

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <limits>
 
-#include "fused.h"
 #include "kernels.h"
 
 namespace edgeattn {
@@ -16,7 +15,7 @@ void accumulate_scalar(float* acc, const float* mixed, const float* rescale, std
     if (factor == 0.0f) {
       std::copy_n(mixed, channels, acc);
     } else {
-      for (std::size_t c = 0; c < channels; ++c) acc[c] = scalar::fused(acc[c], factor, mixed[c]);
+      for (std::size_t c = 0; c < channels; ++c) acc[c] = acc[c] * factor + mixed[c];
     }
   }
 }

@@ -92,8 +92,8 @@ class EDGEATTN_API Block {
 
   Plan plan_;
   Prepared prepared_;
-  std::byte* persistent_ = nullptr;
-  std::byte* scratch_ = nullptr;
+  struct Slot* slots_ = nullptr;        // [threads] and
+  struct ImageWork* images_ = nullptr;  // [images_at_once], both in the persistent span
   pthreadpool_t pool_ = nullptr;
 };
 

@@ -18,7 +18,8 @@ enum class Isa : std::uint8_t {
 
 [[nodiscard]] EDGEATTN_API const char* to_string(Isa isa) noexcept;
 
-/// What a plan needs to know of a processor. A plain value: tests fill it in for processors that are not there.
+/// What a plan needs to know of a processor. A plain value: a host may correct what the system tells, and tests fill it in for
+/// processors that are not there.
 struct EDGEATTN_API Machine {
   bool avx2 = false;
   bool avx512 = false;
@@ -36,7 +37,7 @@ struct EDGEATTN_API Machine {
 };
 
 /// Reads the processor that the caller runs on: features from the processor, caches and processor count from the
-/// operating system (defaults of `Machine` where it does not tell). Never fails; may open files; keeps nothing.
+/// operating system (defaults of `Machine` where it does not tell; then L2 counts as shared by all processors). Never fails; may open files; keeps nothing.
 [[nodiscard]] EDGEATTN_API Machine detect_machine() noexcept;
 
 /// Where the packed weights of a fully connected operator keep each element.

@@ -97,7 +97,9 @@ struct EDGEATTN_API Plan {
   Isa isa = Isa::kScalar;  ///< never kAuto
   std::size_t threads = 1;
 
-  std::size_t query_tile = 0;        ///< Bq: rows of all query tiles but the last ones
+  std::size_t images_at_once = 1;    ///< images of the batch that are worked on side by side
+  std::size_t query_tile = 0;        ///< Bq: rows of the largest query tile
+  std::size_t query_unit = 0;        ///< tiles are whole multiples of this many rows, but for an image's last
   std::size_t key_block = 0;         ///< Bk: keys of all key blocks but the last
   std::size_t last_key_block = 0;    ///< keys of the last key block
   std::size_t key_blocks = 0;
@@ -125,7 +127,7 @@ struct EDGEATTN_API Plan {
   std::size_t operand_offset = 0;
   Machine machine;                 ///< the one planned for
 
-  static constexpr std::size_t kSharedRegions = 12;
+  static constexpr std::size_t kSharedRegions = 13;
   static constexpr std::size_t kSlotRegions = 8;
   Region shared_regions[kSharedRegions];
   std::size_t shared_region_count = 0;

@@ -1,8 +1,9 @@
-#include <algorithm>
+#include <memory>
 #include <span>
 #include <string_view>
 
-#include "block/operators.h"
+#include "block/image_work.h"
+#include "block/slot.h"
 #include "block/spans.h"
 #include "edgeattn/block.h"
 #include "plan/memory_map.h"
@@ -10,7 +11,7 @@
 namespace edgeattn {
 namespace {
 
-static_assert(sizeof(SlotOperators) == kOperatorsPerSlot * sizeof(Operator));
+static_assert(sizeof(Slot) <= kSlotBytes && sizeof(ImageWork) <= kImageBytes);
 
 Status check_belongs(const Plan& plan, const Prepared& prepared) noexcept {
   if (plan.scratch_bytes == 0) return Status::error(StatusCode::kInvalidArgument, "the plan is empty");
@@ -47,7 +48,7 @@ class OperatorMaker {
   std::span<std::byte> work_;
 };
 
-Status make_operators(const Plan& plan, OperatorMaker maker, SlotOperators& slot) noexcept {
+Status make_operators(const Plan& plan, OperatorMaker maker, Slot& slot) noexcept {
   const std::size_t c = plan.spec.channels;
   const std::size_t wide = plan.channel_stride;
   const std::size_t narrow = plan.score_stride;
@@ -63,9 +64,44 @@ Status make_operators(const Plan& plan, OperatorMaker maker, SlotOperators& slot
   return {};
 }
 
+void place_tile(const Plan& plan, std::byte* scratch, std::size_t index, Slot& slot) noexcept {
+  const auto buffer = [&](std::string_view name) { return floats_at(scratch, plan, name, index); };
+  slot.normalized = buffer(region::kNormalized);
+  slot.projected = buffer(region::kProjected);
+  slot.scores = buffer(region::kScores);
+  slot.mixed = plan.key_blocks > 1 ? buffer(region::kMixed) : nullptr;
+  slot.accumulated = buffer(region::kAccumulated);
+  slot.output = buffer(region::kOutput);
+  slot.row_max = buffer(region::kRows);
+  slot.row_sum = slot.row_max + plan.query_tile;
+  slot.rescale = slot.row_sum + plan.query_tile;
+  slot.poison = buffer(region::kPoison);
+}
+
+void place_image(const Plan& plan, std::byte* scratch, std::size_t index, ImageWork& image) noexcept {
+  const auto part = [&](std::string_view name) {
+    const Region region = find_region(plan, name);
+    return reinterpret_cast<float*>(scratch + region.offset + region.bytes / plan.images_at_once * index);
+  };
+  image.sums = reinterpret_cast<ShiftedSums*>(part(region::kPartialSums));
+  image.pivots = part(region::kPivots);
+  image.computed = part(region::kCoefficients);
+  image.keys = part(region::kKeys);
+  image.values = part(region::kValues);
+}
+
 std::span<std::byte> region_span(const Plan& plan, std::string_view name, std::span<std::byte> space) noexcept {
   const Region region = find_region(plan, name);
   return space.subspan(region.offset, region.bytes);
+}
+
+/// The table that fills the region `name` of the persistent span.
+template <class Entry>
+std::span<Entry> make_table(const Plan& plan, std::string_view name, std::span<std::byte> persistent,
+                            std::size_t count) noexcept {
+  auto* const first = reinterpret_cast<Entry*>(region_span(plan, name, persistent).data());
+  std::uninitialized_value_construct_n(first, count);
+  return {first, count};
 }
 
 }  // namespace
@@ -76,19 +112,21 @@ Status bind(const Plan& plan, const Prepared& prepared, std::span<std::byte> per
   EDGEATTN_TRY(check_span("persistent", persistent, plan.persistent_bytes));
   EDGEATTN_TRY(check_span("scratch", scratch, plan.scratch_bytes));
 
-  const std::span<std::byte> table = region_span(plan, region::kOperatorTable, persistent);
   const std::span<std::byte> objects = region_span(plan, region::kOperators, persistent);
   const std::span<std::byte> work = region_span(plan, region::kBindWork, scratch);
-  const std::span<SlotOperators> slots(reinterpret_cast<SlotOperators*>(table.data()), plan.threads);
+  const std::span<Slot> slots = make_table<Slot>(plan, region::kSlots, persistent, plan.threads);
+  const std::span<ImageWork> images = make_table<ImageWork>(plan, region::kImages, persistent, plan.images_at_once);
   const std::size_t objects_per_slot = kOperatorsPerSlot * plan.operator_bytes;
-  for (std::size_t slot = 0; slot < plan.threads; ++slot) {
-    const OperatorMaker maker(plan, objects.subspan(slot * objects_per_slot, objects_per_slot), work);
-    EDGEATTN_TRY(make_operators(plan, maker, slots[slot]));
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    const OperatorMaker maker(plan, objects.subspan(i * objects_per_slot, objects_per_slot), work);
+    EDGEATTN_TRY(make_operators(plan, maker, slots[i]));
+    place_tile(plan, scratch.data(), i, slots[i]);
   }
+  for (std::size_t i = 0; i < images.size(); ++i) place_image(plan, scratch.data(), i, images[i]);
   block.plan_ = plan;
   block.prepared_ = prepared;
-  block.persistent_ = persistent.data();
-  block.scratch_ = scratch.data();
+  block.slots_ = slots.data();
+  block.images_ = images.data();
   block.pool_ = pool;
   return {};
 }

@@ -3,7 +3,6 @@
 #include "block/operands.h"
 #include "block/parallel.h"
 #include "block/run_context.h"
-#include "block/spans.h"
 
 namespace edgeattn {
 namespace {
@@ -19,44 +18,47 @@ std::size_t strip_tokens(const PanelLayout& keys, const PanelLayout& values) noe
 
 }  // namespace
 
-Panels RunContext::keys(std::size_t block) const noexcept {
-  float* const data = floats_at(scratch, plan, region::kKeys) + block * operand_stride(plan.keys);
-  return panels(block + 1 == plan.key_blocks ? plan.last_keys : plan.keys, data);
+Panels RunContext::keys(const ImageWork& image, std::size_t block) const noexcept {
+  return panels(block + 1 == plan.key_blocks ? plan.last_keys : plan.keys,
+                image.keys + block * operand_stride(plan.keys));
 }
 
-Panels RunContext::values(std::size_t block) const noexcept {
-  float* const data = floats_at(scratch, plan, region::kValues) + block * operand_stride(plan.values);
-  return panels(block + 1 == plan.key_blocks ? plan.last_values : plan.values, data);
+Panels RunContext::values(const ImageWork& image, std::size_t block) const noexcept {
+  return panels(block + 1 == plan.key_blocks ? plan.last_values : plan.values,
+                image.values + block * operand_stride(plan.values));
 }
 
-void normalize_and_pack(RunContext& run, const float* x, const Coefficients& coefficients) noexcept {
+void normalize_and_pack(RunContext& run) noexcept {
   const Plan& plan = run.plan;
   const std::size_t strip = strip_tokens(plan.keys, plan.values);
   const std::size_t last_strip = strip_tokens(plan.last_keys, plan.last_values);
   const std::size_t strips_per_block = sizes::divide_up(plan.key_block, strip);
   const std::size_t full_strips = (plan.key_blocks - 1) * strips_per_block;
-  const std::size_t items = full_strips + sizes::divide_up(plan.last_key_block, last_strip);
+  const std::size_t strips = full_strips + sizes::divide_up(plan.last_key_block, last_strip);
 
-  for_each_claimed(run.pool, plan.threads, items, [&](std::size_t, std::size_t item) {
+  for_each_claimed(run.pool, plan.threads, run.image_count * strips, [&](std::size_t, std::size_t item) {
+    const ImageWork& image = run.images[item / strips];
+    if (!image.finite) return;
     PhaseClock clock(run.times);
-    const bool last = item >= full_strips;
-    const std::size_t block = last ? plan.key_blocks - 1 : item / strips_per_block;
-    const std::size_t index = last ? item - full_strips : item % strips_per_block;
+    const std::size_t strip_index = item % strips;
+    const bool last = strip_index >= full_strips;
+    const std::size_t block = last ? plan.key_blocks - 1 : strip_index / strips_per_block;
+    const std::size_t index = last ? strip_index - full_strips : strip_index % strips_per_block;
     const std::size_t size = last ? last_strip : strip;
     const std::size_t first = index * size;
     const bool simd = last ? simd_layout(plan.last_keys) && simd_layout(plan.last_values)
                            : simd_layout(plan.keys) && simd_layout(plan.values);
-    const PackStrip packed{.x = x + (block * plan.key_block + first) * run.token_stride(),
+    const PackStrip packed{.x = image.x + (block * plan.key_block + first) * run.token_stride(),
                            .token_stride = run.token_stride(),
                            .channel_stride = run.channel_stride(),
                            .tokens = std::min(size, run.keys_in(block) - first),
                            .first_token = first,
                            .channels = run.channels(),
-                           .mean = coefficients.mean,
-                           .scale = coefficients.scale,
-                           .shift = coefficients.shift,
-                           .keys = run.keys(block),
-                           .values = run.values(block)};
+                           .mean = image.coefficients.mean,
+                           .scale = image.coefficients.scale,
+                           .shift = image.coefficients.shift,
+                           .keys = run.keys(image, block),
+                           .values = run.values(image, block)};
     simd ? run.kernels.pack(packed) : pack_any_scalar(packed);
     clock.mark(Phase::kPack);
   });

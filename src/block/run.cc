@@ -1,9 +1,7 @@
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 
 #include "block/run_context.h"
-#include "block/spans.h"
 #include "edgeattn/block.h"
 #include "plan/isa.h"
 
@@ -25,20 +23,19 @@ Status check_buffers(const float* x, const float* y, std::size_t bytes) noexcept
   return {};
 }
 
-void run_image(RunContext& run, const float* x, float* y) noexcept {
-  Coefficients coefficients;
-  if (!statistics(run, x, coefficients)) {
-    std::fill_n(y, run.channels() * run.tokens(), std::numeric_limits<float>::quiet_NaN());
-    return;
+/// Hands out the next `run.image_count` images.
+void take_images(const RunContext& run, const float* x, float* y) noexcept {
+  const std::size_t values = run.channels() * run.tokens();
+  for (std::size_t i = 0; i < run.image_count; ++i) {
+    run.images[i].x = x + i * values;
+    run.images[i].y = y + i * values;
   }
-  normalize_and_pack(run, x, coefficients);
-  query_tiles(run, x, y);
 }
 
 }  // namespace
 
 Status Block::run(const float* x, float* y, Profile* profile) noexcept {
-  if (scratch_ == nullptr) return Status::error(StatusCode::kInvalidArgument, "the block is not bound");
+  if (slots_ == nullptr) return Status::error(StatusCode::kInvalidArgument, "the block is not bound");
   const std::size_t image = plan_.spec.channels * plan_.shape.tokens();
   EDGEATTN_TRY(check_buffers(x, y, plan_.shape.batch * image * sizeof(float)));
 
@@ -46,12 +43,19 @@ Status Block::run(const float* x, float* y, Profile* profile) noexcept {
   RunContext run{.plan = plan_,
                  .prepared = prepared_,
                  .kernels = {},
-                 .operators = reinterpret_cast<SlotOperators*>(floats_at(persistent_, plan_, region::kOperatorTable)),
+                 .slots = slots_,
+                 .images = images_,
+                 .image_count = 0,
                  .pool = pool_,
-                 .scratch = scratch_,
                  .times = profile != nullptr ? &times : nullptr};
   kernels_init(run.kernels, kernel_set(plan_.isa));
-  for (std::size_t b = 0; b < plan_.shape.batch; ++b) run_image(run, x + b * image, y + b * image);
+  for (std::size_t b = 0; b < plan_.shape.batch; b += run.image_count) {
+    run.image_count = std::min(plan_.images_at_once, plan_.shape.batch - b);
+    take_images(run, x + b * image, y + b * image);
+    statistics(run);
+    normalize_and_pack(run);
+    query_tiles(run);
+  }
   if (profile != nullptr) times.add_to(*profile);
   if (run.refused.load(std::memory_order_relaxed)) return Status::error(StatusCode::kGemm, "XNNPACK refused a product");
   return {};

@@ -3,8 +3,9 @@
 #include <atomic>
 #include <cstddef>
 
-#include "block/operators.h"
+#include "block/image_work.h"
 #include "block/phase_clock.h"
+#include "block/slot.h"
 #include "edgeattn/block.h"
 #include "kernels.h"
 #include "plan/memory_map.h"
@@ -17,9 +18,10 @@ struct RunContext {
   const Plan& plan;
   const Prepared& prepared;
   Kernels kernels;
-  SlotOperators* operators;  ///< [threads]
+  const Slot* slots;        ///< [threads]
+  ImageWork* images;        ///< [plan.images_at_once]
+  std::size_t image_count;  ///< how many of them hold an image now
   pthreadpool_t pool;
-  std::byte* scratch;
   PhaseTimes* times;                 ///< null without a profile
   std::atomic<bool> refused{false};  ///< XNNPACK refused a product
 
@@ -32,24 +34,17 @@ struct RunContext {
     return block + 1 == plan.key_blocks ? plan.last_key_block : plan.key_block;
   }
   /// The operands of one key block.
-  [[nodiscard]] Panels keys(std::size_t block) const noexcept;
-  [[nodiscard]] Panels values(std::size_t block) const noexcept;
+  [[nodiscard]] Panels keys(const ImageWork& image, std::size_t block) const noexcept;
+  [[nodiscard]] Panels values(const ImageWork& image, std::size_t block) const noexcept;
 };
 
-/// The norm of one image as x̂ = (x - mean)·scale + shift, each [channels].
-struct Coefficients {
-  const float* mean;
-  const float* scale;
-  const float* shift;
-};
-
-/// Region 1. Finds the coefficients of image `x`; false if a value of it is not finite.
-bool statistics(RunContext& run, const float* x, Coefficients& coefficients) noexcept;
+/// Region 1. Finds the coefficients of every image, or that a value of it is not finite.
+void statistics(RunContext& run) noexcept;
 
 /// Region 2. Writes x̂ into the operands of the score and the mixing GEMM.
-void normalize_and_pack(RunContext& run, const float* x, const Coefficients& coefficients) noexcept;
+void normalize_and_pack(RunContext& run) noexcept;
 
-/// Region 3. Computes every query tile of the image.
-void query_tiles(RunContext& run, const float* x, float* y) noexcept;
+/// Region 3. Computes every query tile.
+void query_tiles(RunContext& run) noexcept;
 
 }  // namespace edgeattn

@@ -9,6 +9,10 @@ namespace edgeattn::cli {
 
 PlannedBlock plan_block(const Spec& spec, const Shape& shape, const BlockOptions& options, const std::string& context) {
   PlannedBlock planned{.machine = detect_machine(), .gemm = {}, .plan = {}};
+  if (options.l2_bytes) {
+    planned.machine.l2_bytes = *options.l2_bytes;
+    planned.machine.l2_sharing_processors = 1;
+  }
   check(gemm_traits(planned.machine, planned.gemm));
   check(plan(spec, shape, plan_options(options, planned.machine), planned.machine, planned.gemm, planned.plan), context);
   return planned;

@@ -108,6 +108,9 @@ void add_block_options(CLI::App& command, BlockOptions& options) {
   command.add_option("--scratch-budget", options.scratch_budget, "most bytes of scratch; default 0, no limit")
       ->type_name("BYTES")
       ->check(kNumber);
+  command.add_option("--l2-bytes", options.l2_bytes, "second-level cache that a thread has to itself; default: as the system tells")
+      ->type_name("BYTES")
+      ->check(positive_count());
   command.add_option("--tile", options.tile, "query rows and keys handled at once; default: the plan's choice")
       ->type_name("BQ,BK");
   command.add_flag("--json", options.json, "print one JSON object");

@@ -22,6 +22,7 @@ struct BlockOptions {
   std::size_t threads = 1;
   std::string isa = "auto";
   std::size_t scratch_budget = 0;
+  std::optional<std::size_t> l2_bytes;
   std::string tile;
   bool json = false;
 };

@@ -16,7 +16,8 @@ Json plan_object(const Plan& plan) {
           {"layout", to_string(plan.layout)},
           {"threads", plan.threads},
           {"isa", to_string(plan.isa)},
-          {"tile", {{"bq", plan.query_tile}, {"bk", plan.key_block}}}};
+          {"tile", {{"bq", plan.query_tile}, {"bk", plan.key_block}}},
+          {"images_at_once", plan.images_at_once}};
 }
 
 }  // namespace

@@ -136,6 +136,7 @@ Machine detect_machine() noexcept {
   machine.avx512 = features.avx512;
   machine.neon = features.neon;
   machine.processors = count_processors();
+  machine.l2_sharing_processors = machine.processors;
   detect_caches(machine);
   return machine;
 }

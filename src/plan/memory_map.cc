@@ -94,9 +94,10 @@ void map_memory(Plan& plan, bool packs_at_creation) noexcept {
     add_region(plan.shared_regions, plan.shared_region_count, name, space, bytes, first, last);
   };
   const std::size_t persistent = plan.shared_region_count;
-  const std::size_t operators = mul(plan.threads, kOperatorsPerSlot);
-  shared(region::kOperatorTable, Space::kPersistent, mul(operators, sizeof(Operator)), Phase::kBind, Phase::kTranspose);
-  shared(region::kOperators, Space::kPersistent, mul(operators, plan.operator_bytes), Phase::kBind, Phase::kTranspose);
+  shared(region::kSlots, Space::kPersistent, mul(plan.threads, kSlotBytes), Phase::kBind, Phase::kTranspose);
+  shared(region::kImages, Space::kPersistent, mul(plan.images_at_once, kImageBytes), Phase::kBind, Phase::kTranspose);
+  shared(region::kOperators, Space::kPersistent, mul(plan.threads, kOperatorsPerSlot, plan.operator_bytes), Phase::kBind,
+         Phase::kTranspose);
   plan.persistent_bytes = place({plan.shared_regions + persistent, plan.shared_region_count - persistent});
 
   map_slot(plan);
@@ -106,12 +107,15 @@ void map_memory(Plan& plan, bool packs_at_creation) noexcept {
   const auto operand_bytes = [&](const PanelLayout& block, const PanelLayout& last) {
     return mul(add(mul(full_blocks, round_up(block.size(), 16)), round_up(last.size(), 16)), kFloat);
   };
-  shared(region::kKeys, Space::kScratch, operand_bytes(plan.keys, plan.last_keys), Phase::kPack, Phase::kTranspose);
-  shared(region::kValues, Space::kScratch, operand_bytes(plan.values, plan.last_values), Phase::kPack,
-         Phase::kTranspose);
-  shared(region::kPartialSums, Space::kScratch, mul(chunks, plan.spec.channels, 2 * sizeof(double)), Phase::kStatistics,
-         Phase::kPack);
-  shared(region::kCoefficients, Space::kScratch, mul(3, plan.spec.channels, kFloat), Phase::kStatistics, Phase::kPack);
+  const auto for_each_image = [&](const char* name, std::size_t bytes, Phase first, Phase last) {
+    shared(name, Space::kScratch, mul(plan.images_at_once, round_up(bytes, Plan::kAlignment)), first, last);
+  };
+  for_each_image(region::kKeys, operand_bytes(plan.keys, plan.last_keys), Phase::kPack, Phase::kTranspose);
+  for_each_image(region::kValues, operand_bytes(plan.values, plan.last_values), Phase::kPack, Phase::kTranspose);
+  for_each_image(region::kPartialSums, mul(chunks, plan.spec.channels, 2 * sizeof(double)), Phase::kStatistics,
+                 Phase::kStatistics);
+  for_each_image(region::kPivots, mul(plan.spec.channels, kFloat), Phase::kStatistics, Phase::kStatistics);
+  for_each_image(region::kCoefficients, mul(3, plan.spec.channels, kFloat), Phase::kStatistics, Phase::kPack);
   if (packs_at_creation) {
     std::size_t largest = plan.projection.size();
     for (const PanelLayout* layout : {&plan.keys, &plan.last_keys, &plan.values, &plan.last_values})

@@ -11,10 +11,12 @@ namespace region {
 inline constexpr char kScoreWeights[] = "score weights";
 inline constexpr char kOutputWeights[] = "output weights";
 inline constexpr char kNorm[] = "norm";
-inline constexpr char kOperatorTable[] = "operator table";
+inline constexpr char kSlots[] = "slot table";
+inline constexpr char kImages[] = "image table";
 inline constexpr char kOperators[] = "operators";
 inline constexpr char kBindWork[] = "bind work";
 inline constexpr char kPartialSums[] = "partial sums";
+inline constexpr char kPivots[] = "pivots";
 inline constexpr char kCoefficients[] = "coefficients";
 inline constexpr char kKeys[] = "key operand";
 inline constexpr char kValues[] = "value operand";
@@ -33,6 +35,10 @@ inline constexpr std::size_t kStatisticsTokens = 512;
 
 /// Project, keys, last keys, values, last values.
 inline constexpr std::size_t kOperatorsPerSlot = 5;
+
+/// Room for what block/ keeps of each slot, and of each image that is worked on.
+inline constexpr std::size_t kSlotBytes = 192;
+inline constexpr std::size_t kImageBytes = 128;
 
 /// Fills in regions and bytes of a plan whose spec, shape, tiles, layouts and strides are set. A size that does not fit
 /// becomes sizes::kTooLarge.

@@ -45,7 +45,7 @@ Status choose_keys(std::size_t largest, const Gemm& gemm, Plan& plan) noexcept {
   plan.key_block = blocks.size;
   plan.last_key_block = blocks.last;
   plan.key_blocks = blocks.count;
-  plan.score_stride = sizes::round_up(blocks.size, 16);
+  plan.score_stride = sizes::round_up(std::max(blocks.size, blocks.last), 16);
   const std::size_t channels = plan.spec.channels;
   EDGEATTN_TRY(gemm.probe(channels, blocks.size, plan.keys));
   EDGEATTN_TRY(gemm.probe(blocks.size, channels, plan.values));
@@ -58,17 +58,38 @@ Status choose_keys(std::size_t largest, const Gemm& gemm, Plan& plan) noexcept {
   return {};
 }
 
-/// Shrinks the query tile from `rows` on until scratch fits the budget. False if even the smallest does not, which is then
-/// what the plan holds.
-bool fit_query_tile(std::size_t rows, bool shrink, std::size_t budget, const Gemm& gemm, Plan& plan) noexcept {
-  const std::size_t smallest = std::min(plan.shape.tokens(), kSmallestQueryTile);
-  for (plan.query_tile = rows;;) {
+/// Sets tiles of at most `rows` rows in units of `unit`.
+void choose_queries(std::size_t unit, std::size_t rows, Plan& plan) noexcept {
+  plan.query_unit = unit;
+  plan.query_tile = rows;
+  plan.query_tile = cut_queries(plan, plan.images_at_once).rows();
+}
+
+/// Plans the memory of `plan` with its key blocks. Where scratch is over the budget, first takes one image at a time, then
+/// smaller query tiles. False if even the smallest do not fit, which are then what the plan holds.
+bool fit(const PlanOptions& options, const Gemm& gemm, Plan& plan) noexcept {
+  const std::size_t budget = options.scratch_budget_bytes;
+  const std::size_t tokens = plan.shape.tokens();
+  const bool forced = options.query_tile != 0;
+  const std::size_t unit = forced ? std::min(options.query_tile, tokens) : sizes::round_up(kSmallestQueryTile, gemm.mr);
+  const std::size_t largest =
+      forced ? unit : largest_query_tile(plan.machine, plan.spec.channels, plan.key_block, gemm.mr);
+  const auto fits = [&] {
     map_memory(plan, gemm.packs_at_creation);
-    if (budget == 0 || plan.scratch_bytes <= budget) return true;
-    if (!shrink || plan.query_tile <= smallest) return false;
-    const std::size_t whole_steps = (plan.query_tile - 1) / gemm.mr * gemm.mr;
-    plan.query_tile = std::max(whole_steps, smallest);
+    return budget == 0 || plan.scratch_bytes <= budget;
+  };
+  plan.images_at_once = images_side_by_side(plan);
+  choose_queries(unit, largest, plan);
+  if (fits()) return true;
+  plan.images_at_once = 1;
+  for (std::size_t rows = largest;; rows = plan.query_tile - unit) {
+    choose_queries(unit, rows, plan);
+    if (fits()) return true;
+    if (forced) return false;
+    if (plan.query_tile <= unit) break;
   }
+  choose_queries(kSmallestQueryTile, kSmallestQueryTile, plan);
+  return fits();
 }
 
 }  // namespace
@@ -94,20 +115,16 @@ Status plan(const Spec& spec, const Shape& shape, const PlanOptions& options, co
   EDGEATTN_TRY(choose_isa(options.isa, machine, plan.isa));
   EDGEATTN_TRY(gemm.probe(spec.channels, spec.channels, plan.projection));
 
-  const std::size_t tokens = shape.tokens();
-  const std::size_t query_tile = options.query_tile != 0 ? std::min(options.query_tile, tokens)
-                                                         : balanced_query_tile(tokens, options.threads, gemm.mr);
-  const std::size_t budget = options.scratch_budget_bytes;
   const bool forced_keys = options.key_block != 0;
   std::size_t least_bytes = sizes::kTooLarge;
-  for (std::size_t largest = forced_keys ? options.key_block : kLargestKeyBlock;; largest /= 2) {
+  for (std::size_t largest = forced_keys ? options.key_block : largest_key_block(machine, spec.channels);; largest /= 2) {
     EDGEATTN_TRY(choose_keys(largest, gemm, plan));
-    if (fit_query_tile(query_tile, options.query_tile == 0, budget, gemm, plan)) break;
+    if (fit(options, gemm, plan)) break;
     plan.budget_reduced_keys = true;
     least_bytes = std::min(least_bytes, plan.scratch_bytes);
     if (forced_keys || largest / 2 < kKeyUnit)
-      return Status::error(StatusCode::kTooSmall, "the scratch budget of ", budget, " bytes is too small: at least ",
-                           least_bytes, " bytes are required");
+      return Status::error(StatusCode::kTooSmall, "the scratch budget of ", options.scratch_budget_bytes,
+                           " bytes is too small: at least ", least_bytes, " bytes are required");
   }
   if (plan.prepared_bytes == sizes::kTooLarge || plan.persistent_bytes == sizes::kTooLarge ||
       plan.scratch_bytes == sizes::kTooLarge)

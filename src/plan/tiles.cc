@@ -1,37 +1,58 @@
 #include "plan/tiles.h"
 
 namespace edgeattn {
-
 namespace {
 
-KeyBlocks cut(std::size_t tokens, std::size_t size) noexcept {
-  const std::size_t count = sizes::divide_up(tokens, size);
-  return {.size = std::min(size, tokens), .last = tokens - (count - 1) * size, .count = count};
-}
+/// What a worker can count on of a cache when all that share it work.
+std::size_t share(std::size_t bytes, std::size_t processors) noexcept { return bytes / std::max<std::size_t>(processors, 1); }
 
-bool last_is_whole(const KeyBlocks& blocks) noexcept { return blocks.count == 1 || blocks.last >= kKeyUnit; }
+std::size_t l2_share(const Machine& machine) noexcept { return share(machine.l2_bytes, machine.l2_sharing_processors); }
+
+std::size_t row_bytes(std::size_t values) noexcept { return sizes::mul(values, sizeof(float)); }
 
 }  // namespace
 
-KeyBlocks cut_keys(std::size_t tokens, std::size_t largest) noexcept {
-  using namespace sizes;
-  if (tokens <= largest) return cut(tokens, tokens);
-  const std::size_t count = divide_up(tokens, std::max(largest / kKeyUnit * kKeyUnit, kKeyUnit));
-  const std::size_t equal = round_up(divide_up(tokens, count), kKeyUnit);
-  for (std::size_t size = equal; size >= kKeyUnit; size -= kKeyUnit)
-    if (const KeyBlocks blocks = cut(tokens, size); last_is_whole(blocks)) return blocks;
-  std::size_t size = equal;
-  while (!last_is_whole(cut(tokens, size))) size += kKeyUnit;
-  return cut(tokens, size);
+std::size_t largest_key_block(const Machine& machine, std::size_t channels) noexcept {
+  const std::size_t keys = l2_share(machine) / 2 / row_bytes(channels);
+  return std::clamp(keys / kKeyUnit * kKeyUnit, kSmallestKeyBlock, kLargestKeyBlock);
 }
 
-std::size_t balanced_query_tile(std::size_t tokens, std::size_t threads, std::size_t mr) noexcept {
+std::size_t largest_query_tile(const Machine& machine, std::size_t channels, std::size_t key_block,
+                               std::size_t mr) noexcept {
   using namespace sizes;
-  const std::size_t steps = divide_up(tokens, mr);
-  const std::size_t largest_steps = std::max<std::size_t>(1, kLargestQueryTile / mr);
-  const std::size_t rounds = divide_up(divide_up(steps, threads), largest_steps);
-  const std::size_t rows = divide_up(steps, threads * rounds) * mr;
-  return std::min(tokens, std::max(rows, kSmallestQueryTile));
+  const std::size_t operand_bytes = mul(key_block, row_bytes(channels));
+  const std::size_t left_of_l2 = l2_share(machine) - std::min(l2_share(machine), operand_bytes);
+  const std::size_t rows_in_l2 = left_of_l2 / row_bytes(add(channels, key_block));
+  const std::size_t rows_in_l3 =
+      share(machine.l3_bytes, machine.processors) / row_bytes(add(mul(3, channels), key_block));
+  return std::clamp(std::max(rows_in_l2, rows_in_l3) / mr, kFewestPasses, kMostPasses) * mr;
+}
+
+std::size_t images_side_by_side(const Plan& plan) noexcept {
+  return plan.shape.tokens() <= kMostTokensSideBySide ? std::min(plan.shape.batch, plan.threads) : 1;
+}
+
+KeyBlocks cut_keys(std::size_t tokens, std::size_t largest) noexcept {
+  using namespace sizes;
+  if (tokens <= std::max(largest, kKeyUnit)) return {.size = tokens, .last = tokens, .count = 1};
+  const std::size_t fewest = divide_up(tokens, std::max(largest / kKeyUnit * kKeyUnit, kKeyUnit));
+  const std::size_t size = round_up(divide_up(tokens, fewest), kKeyUnit);
+  const std::size_t whole = tokens / size, rest = tokens % size;
+  if (rest >= kKeyUnit) return {.size = size, .last = rest, .count = whole + 1};
+  const std::size_t last = rest == 0 ? size : size + rest;
+  return {.size = whole == 1 ? last : size, .last = last, .count = whole};
+}
+
+QueryTiles cut_queries(std::size_t tokens, std::size_t unit, std::size_t largest, std::size_t workers) noexcept {
+  using sizes::divide_up;
+  QueryTiles tiles{.tokens = tokens, .unit = unit};
+  const std::size_t rounds = divide_up(divide_up(tiles.units(), workers), divide_up(largest, unit));
+  tiles.count = std::min(tiles.units(), workers * rounds);
+  return tiles;
+}
+
+QueryTiles cut_queries(const Plan& plan, std::size_t images) noexcept {
+  return cut_queries(plan.shape.tokens(), plan.query_unit, plan.query_tile, sizes::divide_up(plan.threads, images));
 }
 
 }  // namespace edgeattn

@@ -3,34 +3,47 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "edgeattn/plan.h"
 #include "plan/sizes.h"
 
+/// How queries and keys are cut; the model behind it is in docs/tiling.md.
 namespace edgeattn {
 
 /// Key blocks are cut in whole multiples of this: of every panel width seen (8, 16, 32).
 inline constexpr std::size_t kKeyUnit = 32;
-/// Largest key block that a plan picks by itself: docs/engine.md, Tiles.
+/// Bounds of the key blocks that a plan picks by itself: longer sums err more, shorter ones cost more passes over the tile.
+inline constexpr std::size_t kSmallestKeyBlock = 64;
 inline constexpr std::size_t kLargestKeyBlock = 256;
-/// Largest query tile that a plan picks by itself.
-inline constexpr std::size_t kLargestQueryTile = 252;
-/// Smallest query tile: every tile, the cut-off last ones too, then has at least two rows (XNNPACK's one-row kernels on ARM
-/// sum in another order).
+/// Bounds of the query tiles that a plan picks by itself, in passes of the microkernel over an operand.
+inline constexpr std::size_t kFewestPasses = 8;
+inline constexpr std::size_t kMostPasses = 48;
+/// Images of more tokens than this are worked on one at a time.
+inline constexpr std::size_t kMostTokensSideBySide = 256;
+/// Smallest query tile: every tile, a cut-off last one too, then has at least two rows (XNNPACK's one-row kernels on ARM sum
+/// in another order).
 inline constexpr std::size_t kSmallestQueryTile = 4;
+
+/// The largest key block whose operand of either attention product fills half of a worker's L2, within the bounds above.
+std::size_t largest_key_block(const Machine& machine, std::size_t channels) noexcept;
+
+/// The largest query tile that finds room, within the bounds above: in a worker's share of L3 with all that a tile keeps from one
+/// key block to the next, or in what the operand of a key block leaves of its L2 with what one product touches.
+std::size_t largest_query_tile(const Machine& machine, std::size_t channels, std::size_t key_block, std::size_t mr) noexcept;
+
+/// Images of the batch that are best worked on side by side: as many as there are threads where one image is too small to keep
+/// all of them busy, else one.
+std::size_t images_side_by_side(const Plan& plan) noexcept;
 
 /// How `tokens` keys are cut.
 struct KeyBlocks {
   std::size_t size = 0;   ///< keys of every block but the last
-  std::size_t last = 0;   ///< keys of the last block, at least min(tokens, kKeyUnit)
+  std::size_t last = 0;   ///< keys of the last block: at least min(tokens, kKeyUnit), less than size + kKeyUnit
   std::size_t count = 0;
 };
 
-/// Cuts in as few equal blocks of at most `largest` keys as there can be, or in smaller ones where the last would be narrower
-/// than kKeyUnit. `largest` is exceeded where no smaller size would do: with 256, from N = 26,881 on, for 31 of 26,880
-/// sizes.
+/// Cuts in as few equal blocks of at most `largest` keys as there can be. A rest narrower than kKeyUnit joins the block before
+/// it, for XNNPACK of 2024 takes a slow microkernel for few outputs.
 KeyBlocks cut_keys(std::size_t tokens, std::size_t largest) noexcept;
-
-/// Rows of a query tile such that `threads` workers get equal shares in whole multiples of `mr` rows.
-std::size_t balanced_query_tile(std::size_t tokens, std::size_t threads, std::size_t mr) noexcept;
 
 /// A range of query rows.
 struct QueryTile {
@@ -38,15 +51,36 @@ struct QueryTile {
   std::size_t rows = 0;
 };
 
-/// Tile `index` of divide_up(tokens, tile) tiles. A last tile of one row takes another from its neighbour.
-constexpr QueryTile query_tile(std::size_t tokens, std::size_t tile, std::size_t index) noexcept {
-  const bool lone_last_row = tokens > tile && tokens % tile == 1;
-  const std::size_t count = sizes::divide_up(tokens, tile);
-  std::size_t first = index * tile;
-  std::size_t end = std::min(tokens, first + tile);
-  if (lone_last_row && index + 1 == count) --first;
-  if (lone_last_row && index + 2 == count) --end;
-  return {.first = first, .rows = end - first};
-}
+/// How the queries of an image are cut: `count` tiles of whole units of rows, whose sizes differ by one unit at most.
+struct QueryTiles {
+  std::size_t tokens = 0;
+  std::size_t unit = 1;
+  std::size_t count = 0;
+
+  [[nodiscard]] constexpr std::size_t units() const noexcept { return sizes::divide_up(tokens, unit); }
+  /// Rows of the largest tile.
+  [[nodiscard]] constexpr std::size_t rows() const noexcept {
+    return std::min(tokens, sizes::divide_up(units(), count) * unit);
+  }
+  /// A last tile of one row takes another from its neighbour.
+  [[nodiscard]] constexpr QueryTile operator[](std::size_t index) const noexcept {
+    const std::size_t first = begin(index), end = begin(index + 1);
+    return {.first = first, .rows = end - first};
+  }
+
+ private:
+  [[nodiscard]] constexpr std::size_t begin(std::size_t index) const noexcept {
+    if (index == count) return tokens;
+    const std::size_t whole = units() / count, longer = units() % count;
+    const std::size_t first = (index * whole + index * longer / count) * unit;
+    return index > 0 && first + 1 == tokens ? first - 1 : first;
+  }
+};
+
+/// Cuts in tiles of at most `largest` rows, which give `workers` equal shares in whole units.
+QueryTiles cut_queries(std::size_t tokens, std::size_t unit, std::size_t largest, std::size_t workers) noexcept;
+
+/// The tiles of each of `images` images that the plan's threads work on at once.
+QueryTiles cut_queries(const Plan& plan, std::size_t images) noexcept;
 
 }  // namespace edgeattn

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "kernels.h"
+
+namespace edgeattn {
+
+/// The norm of one image as x̂ = (x - mean)·scale + shift, each [channels].
+struct Coefficients {
+  const float* mean;
+  const float* scale;
+  const float* shift;
+};
+
+/// One of the images that are worked on at once. The table of them is in the persistent span, all that they point to in scratch.
+struct ImageWork {
+  ShiftedSums* sums;  ///< [chunks, channels]
+  float* pivots;      ///< [channels]: what the sums are shifted by
+  float* computed;    ///< [3, channels]: coefficients that the run computes
+  float* keys;        ///< the operand of the score GEMM, key block after key block
+  float* values;      ///< the operand of the mixing GEMM, key block after key block
+
+  // Set by every run.
+  const float* x;
+  float* y;
+  Coefficients coefficients;
+  bool finite;  ///< false: all outputs are NaN already
+};
+
+}  // namespace edgeattn

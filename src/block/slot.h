@@ -1,0 +1,28 @@
+#pragma once
+
+#include "gemm/operator.h"
+
+namespace edgeattn {
+
+/// What one worker needs for a tile, made by bind in the persistent span. Operators are handles: those of equal shapes are the
+/// same one.
+struct Slot {
+  Operator project;      ///< C to C: T = X̂ Aᵀ + u, and Y = O Mᵀ + b'
+  Operator keys;         ///< C to Bk: S = T X̂ᵀ of one key block
+  Operator last_keys;    ///< the same of the last key block
+  Operator values;       ///< Bk to C: O = P X̂ of one key block
+  Operator last_values;  ///< the same of the last key block
+
+  float* normalized;     ///< [Bq, C]: rows of x̂
+  float* projected;      ///< [Bq, C]: T
+  float* scores;         ///< [Bq, Bk]: S, then P
+  float* mixed;          ///< [Bq, C]: P X̂ of one key block; null when there is only one
+  float* accumulated;    ///< [Bq, C]: O
+  float* output;         ///< [Bq, C]: Y
+  float* row_max;        ///< [Bq]
+  float* row_sum;        ///< [Bq]
+  float* rescale;        ///< [Bq]
+  float* poison;         ///< [Bq]
+};
+
+}  // namespace edgeattn
