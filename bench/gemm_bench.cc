@@ -130,7 +130,7 @@ void time_product(benchmark::State& state, const Product& product, const ModelSh
   const double flops = product.flops(plan, operands.key_blocks);
   const auto repeats = static_cast<std::size_t>(std::ceil(kLeastFlops / flops));
   const double best = best_seconds(state, [&] {
-    for_each_claimed(pool.get(), threads, threads, [&](std::size_t slot, std::size_t) {
+    for_each_slot(pool.get(), threads, [&](std::size_t slot) {
       for (std::size_t i = 0; i < repeats; ++i) product.multiply(*tiles[slot], operands.key_blocks);
     });
   });

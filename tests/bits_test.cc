@@ -152,7 +152,7 @@ TEST_CASE("different blocks run at the same time, on one pool or several") {
   }
 }
 
-TEST_CASE("a batch gives the bits of its images one by one, side by side or not") {
+TEST_CASE("a batch gives the bits of its images one by one, with shared operands or not") {
   for (const Row& row : kRows) {
     if (row.shape.batch == 1) continue;
     CAPTURE(row.what);
@@ -166,17 +166,34 @@ TEST_CASE("a batch gives the bits of its images one by one, side by side or not"
       const std::vector<float> y = single.run({begin, begin + static_cast<std::ptrdiff_t>(image)});
       expected.insert(expected.end(), y.begin(), y.end());
     }
-    for (const std::size_t threads : {2u, 3u, 8u}) {
+    for (const std::size_t threads : {2u, 3u, 4u, 8u}) {
       CAPTURE(threads);
       PlanOptions options = options_of(row, threads);
-      TestBlock together(weights, row.shape, options);
-      CHECK(together.plan().images_at_once == std::min(threads, row.shape.batch));
-      CHECK(same_bits(together.run(x), expected));
-      if (row.shape.tokens() < 64) continue;  // so small that binding takes more scratch than all images
-      options.scratch_budget_bytes = together.plan().scratch_bytes - 1;
-      TestBlock apart(weights, row.shape, options);
-      CHECK(apart.plan().images_at_once == 1);
-      CHECK(same_bits(apart.run(x), expected));
+      TestBlock block(weights, row.shape, options);
+      CHECK(same_bits(block.run(x), expected));
+      if (block.plan().operand_sets == 1 || row.shape.tokens() < 64) continue;  // of so small ones, binding takes most
+      options.scratch_budget_bytes = block.plan().scratch_bytes - 1;
+      TestBlock shared(weights, row.shape, options);
+      CHECK(shared.plan().operand_sets == 1);
+      CHECK(same_bits(shared.run(x), expected));
+    }
+  }
+}
+
+TEST_CASE("in place gives the same bits, with operands of each thread's own or shared ones") {
+  for (const Row& row : kRows) {
+    CAPTURE(row.what);
+    const io::BlockWeights weights = random_weights(spec_of(row), 8);
+    const std::vector<float> x = input_of(row);
+    const std::vector<float> expected = TestBlock(weights, row.shape, options_of(row)).run(x);
+    for (const std::size_t threads : {1u, 2u, 3u, 4u}) {
+      CAPTURE(threads);
+      TestBlock block(weights, row.shape, options_of(row, threads));
+      for (int repeat = 0; repeat < 10; ++repeat) {
+        std::vector<float> y = x;
+        block.run_in_place(y);
+        CHECK(same_bits(y, expected));
+      }
     }
   }
 }

@@ -27,9 +27,9 @@ ACTIVATIONS = str(ROOT / "tests/data/digits-activations.safetensors")
 LIMIT = 2e-6
 RUN_KEYS = {"shape", "layout", "threads", "isa", "prepared_bytes", "persistent_bytes", "scratch_bytes", "bind_ms",
             "run_ms"}
-PLAN_KEYS = {"shape", "layout", "threads", "isa", "tile", "images_at_once", "prepared_bytes", "persistent_bytes", "scratch_bytes",
+PLAN_KEYS = {"shape", "layout", "threads", "isa", "tile", "operand_sets", "prepared_bytes", "persistent_bytes", "scratch_bytes",
              "external_bytes", "alignment", "map"}
-BENCH_KEYS = {"shape", "layout", "threads", "isa", "tile", "images_at_once", "best_ms", "median_ms", "gflop_naive", "gflop_own",
+BENCH_KEYS = {"shape", "layout", "threads", "isa", "tile", "operand_sets", "best_ms", "median_ms", "gflop_naive", "gflop_own",
               "gflops_own", "fma_peak_gflops", "roofline_fraction", "phases_ms"}
 PHASES = ["bind", "statistics", "pack", "project", "scores", "softmax", "mix", "out", "transpose"]
 

@@ -214,25 +214,31 @@ TEST_CASE("machines get tiles that suit their caches") {
     REQUIRE_OK(plan({.channels = row.channels}, {1, row.side, row.side}, {.threads = row.threads}, row.machine, gemm, result));
     CHECK(result.query_tile == row.query_tile);
     CHECK(result.key_block == row.key_block);
-    CHECK(result.images_at_once == 1);
   }
 }
 
-TEST_CASE("images of a batch are worked on side by side where one is too small for all threads") {
-  const Spec spec{.channels = 256};
-  const auto images = [&](Shape shape, PlanOptions options) {
+TEST_CASE("threads have operands of their own where these fit their caches and few share an image") {
+  Machine machine = kBoard;
+  machine.l2_bytes = 512 * 1024;
+  const auto sets = [&](Shape shape, PlanOptions options) {
     Plan result;
-    REQUIRE_OK(plan(spec, shape, options, kBoard, made_up_gemm(true), result));
+    REQUIRE_OK(plan({.channels = 256}, shape, options, machine, made_up_gemm(true), result));
     check_map(result);
-    return result.images_at_once;
+    return result.operand_sets;
   };
-  CHECK(images({8, 16, 16}, {.threads = 4}) == 4);
-  CHECK(images({3, 8, 8}, {.threads = 4}) == 3);
-  CHECK(images({8, 16, 16}, {.threads = 1}) == 1);
-  CHECK(images({8, 32, 32}, {.threads = 4}) == 1);
+  CHECK(sets({1, 16, 16}, {.threads = 2}) == 2);
+  CHECK(sets({1, 16, 17}, {.threads = 2}) == 1);  // more than L2
+  CHECK(sets({1, 16, 16}, {.threads = 4}) == 1);  // four threads on one image
+  CHECK(sets({2, 16, 16}, {.threads = 4}) == 4);
+  CHECK(sets({3, 16, 16}, {.threads = 4}) == 4);  // two images at once, and then one
+  CHECK(sets({2, 16, 16}, {.threads = 5}) == 1);
+  CHECK(sets({8, 16, 16}, {.threads = 1}) == 1);
   Plan roomy;
-  REQUIRE_OK(plan(spec, {8, 16, 16}, {.threads = 4}, kBoard, made_up_gemm(true), roomy));
-  CHECK(images({8, 16, 16}, {.threads = 4, .scratch_budget_bytes = roomy.scratch_bytes - 1}) == 1);
+  REQUIRE_OK(plan({.channels = 256}, {8, 16, 16}, {.threads = 4}, machine, made_up_gemm(true), roomy));
+  CHECK(sets({8, 16, 16}, {.threads = 4, .scratch_budget_bytes = roomy.scratch_bytes - 1}) == 1);
+  CHECK(images_at_once(roomy, 8) == 4);
+  CHECK(images_at_once(roomy, 3) == 2);
+  CHECK(images_at_once(roomy, 1) == 1);
 }
 
 TEST_CASE("a budget is kept, and too small a one says what would do") {

@@ -92,8 +92,8 @@ class EDGEATTN_API Block {
 
   Plan plan_;
   Prepared prepared_;
-  struct Slot* slots_ = nullptr;        // [threads] and
-  struct ImageWork* images_ = nullptr;  // [images_at_once], both in the persistent span
+  struct Slot* slots_ = nullptr;       // [threads] and
+  struct ImageWork* works_ = nullptr;  // [operand_sets], both in the persistent span
   pthreadpool_t pool_ = nullptr;
 };
 

@@ -97,7 +97,7 @@ struct EDGEATTN_API Plan {
   Isa isa = Isa::kScalar;  ///< never kAuto
   std::size_t threads = 1;
 
-  std::size_t images_at_once = 1;    ///< images of the batch that are worked on side by side
+  std::size_t operand_sets = 1;      ///< 1: all threads work on one image; threads: each packs the image it works on for itself
   std::size_t query_tile = 0;        ///< Bq: rows of the largest query tile
   std::size_t query_unit = 0;        ///< tiles are whole multiples of this many rows, but for an image's last
   std::size_t key_block = 0;         ///< Bk: keys of all key blocks but the last

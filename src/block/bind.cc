@@ -11,7 +11,7 @@
 namespace edgeattn {
 namespace {
 
-static_assert(sizeof(Slot) <= kSlotBytes && sizeof(ImageWork) <= kImageBytes);
+static_assert(sizeof(Slot) <= kSlotBytes && sizeof(ImageWork) <= kWorkBytes);
 
 Status check_belongs(const Plan& plan, const Prepared& prepared) noexcept {
   if (plan.scratch_bytes == 0) return Status::error(StatusCode::kInvalidArgument, "the plan is empty");
@@ -78,16 +78,16 @@ void place_tile(const Plan& plan, std::byte* scratch, std::size_t index, Slot& s
   slot.poison = buffer(region::kPoison);
 }
 
-void place_image(const Plan& plan, std::byte* scratch, std::size_t index, ImageWork& image) noexcept {
+void place_operands(const Plan& plan, std::byte* scratch, std::size_t index, ImageWork& work) noexcept {
   const auto part = [&](std::string_view name) {
     const Region region = find_region(plan, name);
-    return reinterpret_cast<float*>(scratch + region.offset + region.bytes / plan.images_at_once * index);
+    return reinterpret_cast<float*>(scratch + region.offset + region.bytes / plan.operand_sets * index);
   };
-  image.sums = reinterpret_cast<ShiftedSums*>(part(region::kPartialSums));
-  image.pivots = part(region::kPivots);
-  image.computed = part(region::kCoefficients);
-  image.keys = part(region::kKeys);
-  image.values = part(region::kValues);
+  work.sums = reinterpret_cast<ShiftedSums*>(part(region::kPartialSums));
+  work.pivots = part(region::kPivots);
+  work.computed = part(region::kCoefficients);
+  work.keys = part(region::kKeys);
+  work.values = part(region::kValues);
 }
 
 std::span<std::byte> region_span(const Plan& plan, std::string_view name, std::span<std::byte> space) noexcept {
@@ -115,18 +115,18 @@ Status bind(const Plan& plan, const Prepared& prepared, std::span<std::byte> per
   const std::span<std::byte> objects = region_span(plan, region::kOperators, persistent);
   const std::span<std::byte> work = region_span(plan, region::kBindWork, scratch);
   const std::span<Slot> slots = make_table<Slot>(plan, region::kSlots, persistent, plan.threads);
-  const std::span<ImageWork> images = make_table<ImageWork>(plan, region::kImages, persistent, plan.images_at_once);
+  const std::span<ImageWork> works = make_table<ImageWork>(plan, region::kWorks, persistent, plan.operand_sets);
   const std::size_t objects_per_slot = kOperatorsPerSlot * plan.operator_bytes;
   for (std::size_t i = 0; i < slots.size(); ++i) {
     const OperatorMaker maker(plan, objects.subspan(i * objects_per_slot, objects_per_slot), work);
     EDGEATTN_TRY(make_operators(plan, maker, slots[i]));
     place_tile(plan, scratch.data(), i, slots[i]);
   }
-  for (std::size_t i = 0; i < images.size(); ++i) place_image(plan, scratch.data(), i, images[i]);
+  for (std::size_t i = 0; i < works.size(); ++i) place_operands(plan, scratch.data(), i, works[i]);
   block.plan_ = plan;
   block.prepared_ = prepared;
   block.slots_ = slots.data();
-  block.images_ = images.data();
+  block.works_ = works.data();
   block.pool_ = pool;
   return {};
 }

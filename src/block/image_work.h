@@ -11,7 +11,8 @@ struct Coefficients {
   const float* shift;
 };
 
-/// One of the images that are worked on at once. The table of them is in the persistent span, all that they point to in scratch.
+/// An image that is worked on, and a set of operands made from it. The table of them is in the persistent span, all that they
+/// point to in scratch.
 struct ImageWork {
   ShiftedSums* sums;  ///< [chunks, channels]
   float* pivots;      ///< [channels]: what the sums are shifted by
@@ -23,7 +24,7 @@ struct ImageWork {
   const float* x;
   float* y;
   Coefficients coefficients;
-  bool finite;  ///< false: all outputs are NaN already
+  bool finite;  ///< false: all outputs are NaN
 };
 
 }  // namespace edgeattn

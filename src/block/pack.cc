@@ -18,17 +18,18 @@ std::size_t strip_tokens(const PanelLayout& keys, const PanelLayout& values) noe
 
 }  // namespace
 
-Panels RunContext::keys(const ImageWork& image, std::size_t block) const noexcept {
+Panels RunContext::keys(const ImageWork& work, std::size_t block) const noexcept {
   return panels(block + 1 == plan.key_blocks ? plan.last_keys : plan.keys,
-                image.keys + block * operand_stride(plan.keys));
+                work.keys + block * operand_stride(plan.keys));
 }
 
-Panels RunContext::values(const ImageWork& image, std::size_t block) const noexcept {
+Panels RunContext::values(const ImageWork& work, std::size_t block) const noexcept {
   return panels(block + 1 == plan.key_blocks ? plan.last_values : plan.values,
-                image.values + block * operand_stride(plan.values));
+                work.values + block * operand_stride(plan.values));
 }
 
-void normalize_and_pack(RunContext& run) noexcept {
+void normalize_and_pack(RunContext& run, Team team, const ImageWork& work) noexcept {
+  if (!work.finite) return;
   const Plan& plan = run.plan;
   const std::size_t strip = strip_tokens(plan.keys, plan.values);
   const std::size_t last_strip = strip_tokens(plan.last_keys, plan.last_values);
@@ -36,29 +37,26 @@ void normalize_and_pack(RunContext& run) noexcept {
   const std::size_t full_strips = (plan.key_blocks - 1) * strips_per_block;
   const std::size_t strips = full_strips + sizes::divide_up(plan.last_key_block, last_strip);
 
-  for_each_claimed(run.pool, plan.threads, run.image_count * strips, [&](std::size_t, std::size_t item) {
-    const ImageWork& image = run.images[item / strips];
-    if (!image.finite) return;
+  for_each_claimed(team.pool, team.slots, strips, [&](std::size_t item) {
     PhaseClock clock(run.times);
-    const std::size_t strip_index = item % strips;
-    const bool last = strip_index >= full_strips;
-    const std::size_t block = last ? plan.key_blocks - 1 : strip_index / strips_per_block;
-    const std::size_t index = last ? strip_index - full_strips : strip_index % strips_per_block;
+    const bool last = item >= full_strips;
+    const std::size_t block = last ? plan.key_blocks - 1 : item / strips_per_block;
+    const std::size_t index = last ? item - full_strips : item % strips_per_block;
     const std::size_t size = last ? last_strip : strip;
     const std::size_t first = index * size;
     const bool simd = last ? simd_layout(plan.last_keys) && simd_layout(plan.last_values)
                            : simd_layout(plan.keys) && simd_layout(plan.values);
-    const PackStrip packed{.x = image.x + (block * plan.key_block + first) * run.token_stride(),
+    const PackStrip packed{.x = work.x + (block * plan.key_block + first) * run.token_stride(),
                            .token_stride = run.token_stride(),
                            .channel_stride = run.channel_stride(),
                            .tokens = std::min(size, run.keys_in(block) - first),
                            .first_token = first,
                            .channels = run.channels(),
-                           .mean = image.coefficients.mean,
-                           .scale = image.coefficients.scale,
-                           .shift = image.coefficients.shift,
-                           .keys = run.keys(image, block),
-                           .values = run.values(image, block)};
+                           .mean = work.coefficients.mean,
+                           .scale = work.coefficients.scale,
+                           .shift = work.coefficients.shift,
+                           .keys = run.keys(work, block),
+                           .values = run.values(work, block)};
     simd ? run.kernels.pack(packed) : pack_any_scalar(packed);
     clock.mark(Phase::kPack);
   });

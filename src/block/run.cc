@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "block/parallel.h"
 #include "block/run_context.h"
 #include "edgeattn/block.h"
 #include "plan/isa.h"
@@ -23,13 +24,30 @@ Status check_buffers(const float* x, const float* y, std::size_t bytes) noexcept
   return {};
 }
 
-/// Hands out the next `run.image_count` images.
-void take_images(const RunContext& run, const float* x, float* y) noexcept {
-  const std::size_t values = run.channels() * run.tokens();
-  for (std::size_t i = 0; i < run.image_count; ++i) {
-    run.images[i].x = x + i * values;
-    run.images[i].y = y + i * values;
+/// Runs the next images, one for every `run.team_slots` slots.
+void run_images(RunContext& run, const float* x, float* y) noexcept {
+  const Plan& plan = run.plan;
+  for (std::size_t i = 0; i < plan.operand_sets; ++i) {
+    const std::size_t offset = i / run.team_slots * run.channels() * run.tokens();
+    run.works[i].x = x + offset;
+    run.works[i].y = y + offset;
   }
+  share_tiles(run);
+  if (plan.operand_sets == 1) {
+    const Team all{.pool = run.pool, .slots = plan.threads};
+    statistics(run, all, run.works[0]);
+    normalize_and_pack(run, all, run.works[0]);
+    for_each_slot(run.pool, plan.threads, [&](std::size_t slot) { query_tiles(run, slot, run.works[0]); });
+    return;
+  }
+  // Every slot makes its own operands. Where outputs overwrite inputs that its team still reads, it has to wait for the team.
+  const bool wait = run.team_slots > 1 && x == y;
+  for_each_slot(run.pool, plan.threads, [&](std::size_t slot) {
+    statistics(run, {}, run.works[slot]);
+    normalize_and_pack(run, {}, run.works[slot]);
+    if (!wait) query_tiles(run, slot, run.works[slot]);
+  });
+  if (wait) for_each_slot(run.pool, plan.threads, [&](std::size_t slot) { query_tiles(run, slot, run.works[slot]); });
 }
 
 }  // namespace
@@ -44,17 +62,16 @@ Status Block::run(const float* x, float* y, Profile* profile) noexcept {
                  .prepared = prepared_,
                  .kernels = {},
                  .slots = slots_,
-                 .images = images_,
-                 .image_count = 0,
+                 .works = works_,
+                 .team_slots = plan_.threads,
                  .pool = pool_,
                  .times = profile != nullptr ? &times : nullptr};
   kernels_init(run.kernels, kernel_set(plan_.isa));
-  for (std::size_t b = 0; b < plan_.shape.batch; b += run.image_count) {
-    run.image_count = std::min(plan_.images_at_once, plan_.shape.batch - b);
-    take_images(run, x + b * image, y + b * image);
-    statistics(run);
-    normalize_and_pack(run);
-    query_tiles(run);
+  for (std::size_t done = 0; done < plan_.shape.batch;) {
+    const std::size_t images = images_at_once(plan_, plan_.shape.batch - done);
+    run.team_slots = plan_.threads / images;
+    run_images(run, x + done * image, y + done * image);
+    done += images;
   }
   if (profile != nullptr) times.add_to(*profile);
   if (run.refused.load(std::memory_order_relaxed)) return Status::error(StatusCode::kGemm, "XNNPACK refused a product");

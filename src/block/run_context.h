@@ -18,9 +18,9 @@ struct RunContext {
   const Plan& plan;
   const Prepared& prepared;
   Kernels kernels;
-  const Slot* slots;        ///< [threads]
-  ImageWork* images;        ///< [plan.images_at_once]
-  std::size_t image_count;  ///< how many of them hold an image now
+  Slot* slots;             ///< [threads]
+  ImageWork* works;        ///< [plan.operand_sets]
+  std::size_t team_slots;  ///< slots that work on each image: slot s on image s / team_slots
   pthreadpool_t pool;
   PhaseTimes* times;                 ///< null without a profile
   std::atomic<bool> refused{false};  ///< XNNPACK refused a product
@@ -34,17 +34,26 @@ struct RunContext {
     return block + 1 == plan.key_blocks ? plan.last_key_block : plan.key_block;
   }
   /// The operands of one key block.
-  [[nodiscard]] Panels keys(const ImageWork& image, std::size_t block) const noexcept;
-  [[nodiscard]] Panels values(const ImageWork& image, std::size_t block) const noexcept;
+  [[nodiscard]] Panels keys(const ImageWork& work, std::size_t block) const noexcept;
+  [[nodiscard]] Panels values(const ImageWork& work, std::size_t block) const noexcept;
 };
 
-/// Region 1. Finds the coefficients of every image, or that a value of it is not finite.
-void statistics(RunContext& run) noexcept;
+/// Who shares a piece of work: at most `slots` tasks on `pool`, or the calling thread alone.
+struct Team {
+  pthreadpool_t pool = nullptr;
+  std::size_t slots = 1;
+};
 
-/// Region 2. Writes x̂ into the operands of the score and the mixing GEMM.
-void normalize_and_pack(RunContext& run) noexcept;
+/// Step 1. Finds the coefficients of an image, or that a value of it is not finite.
+void statistics(RunContext& run, Team team, ImageWork& work) noexcept;
 
-/// Region 3. Computes every query tile.
-void query_tiles(RunContext& run) noexcept;
+/// Step 2. Writes x̂ into the operands of the score and the mixing GEMM.
+void normalize_and_pack(RunContext& run, Team team, const ImageWork& work) noexcept;
+
+/// Step 3, of one slot. Computes query tiles of the slot's image, until its team has done all of them.
+void query_tiles(RunContext& run, std::size_t slot, const ImageWork& work) noexcept;
+
+/// Shares the tiles out for step 3, before any slot begins with it.
+void share_tiles(RunContext& run) noexcept;
 
 }  // namespace edgeattn

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <atomic>
+#include <cstddef>
+
 #include "gemm/operator.h"
 
 namespace edgeattn {
@@ -23,6 +26,8 @@ struct Slot {
   float* row_sum;        ///< [Bq]
   float* rescale;        ///< [Bq]
   float* poison;         ///< [Bq]
+
+  std::atomic<std::size_t> next_tile;  ///< of this slot's share of its image's tiles
 };
 
 }  // namespace edgeattn

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "block/parallel.h"
 #include "block/run_context.h"
@@ -13,15 +12,15 @@ namespace {
 constexpr std::size_t kClaimedChannels = 64;
 
 /// Adds up one chunk of tokens of some channels.
-void add_up(const RunContext& run, const ImageWork& image, std::size_t chunk, std::size_t first_channel) noexcept {
+void add_up(const RunContext& run, const ImageWork& work, std::size_t chunk, std::size_t first_channel) noexcept {
   const std::size_t channels = std::min(kClaimedChannels, run.channels() - first_channel);
   const std::size_t first_token = chunk * kStatisticsTokens;
-  const float* const pivots = image.x + first_channel * run.channel_stride();
+  const float* const pivots = work.x + first_channel * run.channel_stride();
   run.kernels.statistics(pivots + first_token * run.token_stride(), pivots,
                          std::min(kStatisticsTokens, run.tokens() - first_token), channels, run.token_stride(),
-                         run.channel_stride(), image.sums + chunk * run.channels() + first_channel);
+                         run.channel_stride(), work.sums + chunk * run.channels() + first_channel);
   if (chunk > 0) return;
-  for (std::size_t c = 0; c < channels; ++c) image.pivots[first_channel + c] = pivots[c * run.channel_stride()];
+  for (std::size_t c = 0; c < channels; ++c) work.pivots[first_channel + c] = pivots[c * run.channel_stride()];
 }
 
 /// Adds the chunks of every channel to the first one's sums. False if a sum is not finite.
@@ -44,14 +43,14 @@ struct Moments {
 };
 
 /// Moments of a group of channels, put together from those of each (Chan, Golub, LeVeque 1983).
-Moments group_moments(const ImageWork& image, std::size_t first, std::size_t count, double tokens) noexcept {
-  const auto channel_mean = [&](std::size_t c) { return image.pivots[c] + image.sums[c].sum / tokens; };
+Moments group_moments(const ImageWork& work, std::size_t first, std::size_t count, double tokens) noexcept {
+  const auto channel_mean = [&](std::size_t c) { return work.pivots[c] + work.sums[c].sum / tokens; };
   double mean = 0;
   for (std::size_t c = first; c < first + count; ++c) mean += channel_mean(c);
   mean /= static_cast<double>(count);
   double squares = 0;
   for (std::size_t c = first; c < first + count; ++c) {
-    const ShiftedSums& sums = image.sums[c];
+    const ShiftedSums& sums = work.sums[c];
     const double off = channel_mean(c) - mean;
     squares += sums.sum_of_squares - sums.sum * (sums.sum / tokens) + tokens * off * off;
   }
@@ -59,55 +58,50 @@ Moments group_moments(const ImageWork& image, std::size_t first, std::size_t cou
 }
 
 /// The mean is kept in two floats, the second inside the shift: where means exceed deviations, one would not do.
-void finish_coefficients(const RunContext& run, const ImageWork& image) noexcept {
+void finish_coefficients(const RunContext& run, const ImageWork& work) noexcept {
   const std::size_t channels = run.channels();
   const std::size_t group = group_channels(run.plan.spec);
   const auto tokens = static_cast<double>(run.tokens());
   const float* const weight = run.prepared.norm + channels;
   const float* const bias = weight + channels;
   for (std::size_t first = 0; first < channels; first += group) {
-    const Moments moments = group_moments(image, first, group, tokens);
+    const Moments moments = group_moments(work, first, group, tokens);
     const double variance = moments.squares / (static_cast<double>(group) * tokens);
     const double inverse = 1.0 / std::sqrt(std::max(variance, 0.0) + run.plan.spec.eps);
     const auto mean = static_cast<float>(moments.mean);
     for (std::size_t c = first; c < first + group; ++c) {
       const double scale = inverse * weight[c];
-      image.computed[c] = mean;
-      image.computed[channels + c] = static_cast<float>(scale);
-      image.computed[2 * channels + c] = static_cast<float>(bias[c] - (moments.mean - mean) * scale);
+      work.computed[c] = mean;
+      work.computed[channels + c] = static_cast<float>(scale);
+      work.computed[2 * channels + c] = static_cast<float>(bias[c] - (moments.mean - mean) * scale);
     }
   }
 }
 
-void finish_image(const RunContext& run, std::size_t chunks, ImageWork& image) noexcept {
-  image.finite = join_chunks(run, chunks, image.sums);
-  if (!image.finite) {
-    std::fill_n(image.y, run.channels() * run.tokens(), std::numeric_limits<float>::quiet_NaN());
-    return;
-  }
+void finish(const RunContext& run, std::size_t chunks, ImageWork& work) noexcept {
+  work.finite = join_chunks(run, chunks, work.sums);
+  if (!work.finite) return;
   const Norm norm = run.plan.spec.norm;
   const bool measured = norm == Norm::kGroup || norm == Norm::kInstance;
-  if (measured) finish_coefficients(run, image);
-  const float* const values = measured ? image.computed : run.prepared.norm;
-  image.coefficients = {.mean = values, .scale = values + run.channels(), .shift = values + 2 * run.channels()};
+  if (measured) finish_coefficients(run, work);
+  const float* const values = measured ? work.computed : run.prepared.norm;
+  work.coefficients = {.mean = values, .scale = values + run.channels(), .shift = values + 2 * run.channels()};
 }
 
 }  // namespace
 
-void statistics(RunContext& run) noexcept {
+void statistics(RunContext& run, Team team, ImageWork& work) noexcept {
   const std::size_t chunks = sizes::divide_up(run.tokens(), kStatisticsTokens);
   const std::size_t channel_items = sizes::divide_up(run.channels(), kClaimedChannels);
-  const std::size_t items = chunks * channel_items;
-  for_each_claimed(run.pool, run.plan.threads, run.image_count * items, [&](std::size_t, std::size_t item) {
+  for_each_claimed(team.pool, team.slots, chunks * channel_items, [&](std::size_t item) {
     PhaseClock clock(run.times);
-    const std::size_t part = item % items;
-    add_up(run, run.images[item / items], part / channel_items, part % channel_items * kClaimedChannels);
+    add_up(run, work, item / channel_items, item % channel_items * kClaimedChannels);
     clock.mark(Phase::kStatistics);
   });
-  // Under the denormal mode of the kernels, which for_each_claimed sets, on this thread alone.
-  for_each_claimed(nullptr, 1, run.image_count, [&](std::size_t, std::size_t index) {
+  // On this thread alone, under the denormal mode of the kernels.
+  for_each_slot(nullptr, 1, [&](std::size_t) {
     PhaseClock clock(run.times);
-    finish_image(run, chunks, run.images[index]);
+    finish(run, chunks, work);
     clock.mark(Phase::kStatistics);
   });
 }

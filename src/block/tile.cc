@@ -2,7 +2,6 @@
 #include <limits>
 
 #include "block/operands.h"
-#include "block/parallel.h"
 #include "block/run_context.h"
 
 namespace edgeattn {
@@ -11,10 +10,11 @@ namespace {
 /// One worker's slot, and the tile it is at.
 class TileWorker {
  public:
-  TileWorker(RunContext& run, const ImageWork& image, const Slot& slot, QueryTile tile) noexcept
-      : run_(run), image_(image), slot_(slot), first_(tile.first), rows_(tile.rows) {}
+  TileWorker(RunContext& run, const ImageWork& work, const Slot& slot, QueryTile tile) noexcept
+      : run_(run), work_(work), slot_(slot), first_(tile.first), rows_(tile.rows) {}
 
   void compute() noexcept {
+    if (!work_.finite) return fill_output_with_nan();
     PhaseClock clock(run_.times);
     unpack_queries();
     multiply(slot_.project, run_.prepared.score_weight, slot_.normalized, slot_.projected);
@@ -47,7 +47,7 @@ class TileWorker {
       const std::size_t rows = std::min(rows_ - done, run_.keys_in(block) - in_block);
       const bool simd = simd_layout(block + 1 == plan.key_blocks ? plan.last_values : plan.values);
       auto* const unpack = simd ? run_.kernels.unpack_rows : &unpack_rows_any_scalar;
-      unpack(run_.values(image_, block), in_block, rows, run_.channels(),
+      unpack(run_.values(work_, block), in_block, rows, run_.channels(),
              slot_.normalized + done * plan.channel_stride, plan.channel_stride);
       done += rows;
     }
@@ -57,16 +57,24 @@ class TileWorker {
   void attend(std::size_t block, PhaseClock& clock) noexcept {
     const Plan& plan = run_.plan;
     const bool last = block + 1 == plan.key_blocks;
-    multiply(last ? slot_.last_keys : slot_.keys, run_.keys(image_, block).data, slot_.projected, slot_.scores);
+    multiply(last ? slot_.last_keys : slot_.keys, run_.keys(work_, block).data, slot_.projected, slot_.scores);
     clock.mark(Phase::kScores);
     run_.kernels.softmax(slot_.scores, rows_, run_.keys_in(block), plan.score_stride, slot_.row_max, slot_.row_sum,
                          slot_.rescale);
     clock.mark(Phase::kSoftmax);
     float* const target = block == 0 ? slot_.accumulated : slot_.mixed;
-    multiply(last ? slot_.last_values : slot_.values, run_.values(image_, block).data, slot_.scores, target);
+    multiply(last ? slot_.last_values : slot_.values, run_.values(work_, block).data, slot_.scores, target);
     if (block > 0)
       run_.kernels.accumulate(slot_.accumulated, slot_.mixed, slot_.rescale, rows_, run_.channels(), plan.channel_stride);
     clock.mark(Phase::kMix);
+  }
+
+  void fill_output_with_nan() noexcept {
+    float* row = work_.y + first_ * run_.token_stride();
+    const bool nchw = run_.token_stride() == 1;
+    const std::size_t rows = nchw ? run_.channels() : rows_, stride = nchw ? run_.channel_stride() : run_.token_stride();
+    for (std::size_t i = 0; i < rows; ++i, row += stride)
+      std::fill_n(row, nchw ? rows_ : run_.channels(), std::numeric_limits<float>::quiet_NaN());
   }
 
   void write_output() noexcept {
@@ -75,8 +83,8 @@ class TileWorker {
     run_.kernels.add_residual({.tile = slot_.output,
                                .stride = run_.plan.channel_stride,
                                .poison = slot_.poison,
-                               .x = run_.plan.spec.residual ? image_.x + offset : nullptr,
-                               .y = image_.y + offset,
+                               .x = run_.plan.spec.residual ? work_.x + offset : nullptr,
+                               .y = work_.y + offset,
                                .token_stride = run_.token_stride(),
                                .channel_stride = run_.channel_stride(),
                                .tokens = rows_,
@@ -84,7 +92,7 @@ class TileWorker {
   }
 
   RunContext& run_;
-  const ImageWork& image_;
+  const ImageWork& work_;
   const Slot& slot_;
   std::size_t first_;
   std::size_t rows_;
@@ -92,12 +100,24 @@ class TileWorker {
 
 }  // namespace
 
-void query_tiles(RunContext& run) noexcept {
-  const QueryTiles tiles = cut_queries(run.plan, run.image_count);
-  for_each_claimed(run.pool, run.plan.threads, run.image_count * tiles.count, [&](std::size_t slot, std::size_t item) {
-    const ImageWork& image = run.images[item / tiles.count];
-    if (image.finite) TileWorker(run, image, run.slots[slot], tiles[item % tiles.count]).compute();
-  });
+void share_tiles(RunContext& run) noexcept {
+  const std::size_t team = run.team_slots;
+  const std::size_t tiles = cut_queries(run.plan, team).count;
+  for (std::size_t slot = 0; slot < run.plan.threads; ++slot)
+    run.slots[slot].next_tile.store(slot % team * tiles / team, std::memory_order_relaxed);
+}
+
+void query_tiles(RunContext& run, std::size_t slot, const ImageWork& work) noexcept {
+  const std::size_t team = run.team_slots;
+  const QueryTiles tiles = cut_queries(run.plan, team);
+  // Its own share first, whose outputs its caches may hold from the last run, then what is left of the others'.
+  for (std::size_t i = 0; i < team; ++i) {
+    const std::size_t member = (slot + i) % team;
+    std::atomic<std::size_t>& next = run.slots[slot / team * team + member].next_tile;
+    const std::size_t end = (member + 1) * tiles.count / team;
+    for (std::size_t index; (index = next.fetch_add(1, std::memory_order_relaxed)) < end;)
+      TileWorker(run, work, run.slots[slot], tiles[index]).compute();
+  }
 }
 
 }  // namespace edgeattn

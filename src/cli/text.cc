@@ -24,7 +24,7 @@ std::string describe(const Plan& plan) {
                      "; " + text(plan.threads) + (plan.threads == 1 ? " thread, " : " threads, ") +
                      to_string(plan.isa) + "; tiles of " + text(plan.query_tile) + " queries by " +
                      text(plan.key_block) + " keys";
-  if (plan.images_at_once > 1) line += ", " + text(plan.images_at_once) + " images at once";
+  if (plan.operand_sets > 1) line += ", " + text(plan.operand_sets) + " sets of operands";
   if (plan.budget_reduced_keys) line += " (fewer keys than without the budget: sums have another order)";
   return line;
 }

@@ -17,7 +17,7 @@ Json plan_object(const Plan& plan) {
           {"threads", plan.threads},
           {"isa", to_string(plan.isa)},
           {"tile", {{"bq", plan.query_tile}, {"bk", plan.key_block}}},
-          {"images_at_once", plan.images_at_once}};
+          {"operand_sets", plan.operand_sets}};
 }
 
 }  // namespace

@@ -95,7 +95,7 @@ void map_memory(Plan& plan, bool packs_at_creation) noexcept {
   };
   const std::size_t persistent = plan.shared_region_count;
   shared(region::kSlots, Space::kPersistent, mul(plan.threads, kSlotBytes), Phase::kBind, Phase::kTranspose);
-  shared(region::kImages, Space::kPersistent, mul(plan.images_at_once, kImageBytes), Phase::kBind, Phase::kTranspose);
+  shared(region::kWorks, Space::kPersistent, mul(plan.operand_sets, kWorkBytes), Phase::kBind, Phase::kTranspose);
   shared(region::kOperators, Space::kPersistent, mul(plan.threads, kOperatorsPerSlot, plan.operator_bytes), Phase::kBind,
          Phase::kTranspose);
   plan.persistent_bytes = place({plan.shared_regions + persistent, plan.shared_region_count - persistent});
@@ -107,15 +107,17 @@ void map_memory(Plan& plan, bool packs_at_creation) noexcept {
   const auto operand_bytes = [&](const PanelLayout& block, const PanelLayout& last) {
     return mul(add(mul(full_blocks, round_up(block.size(), 16)), round_up(last.size(), 16)), kFloat);
   };
-  const auto for_each_image = [&](const char* name, std::size_t bytes, Phase first, Phase last) {
-    shared(name, Space::kScratch, mul(plan.images_at_once, round_up(bytes, Plan::kAlignment)), first, last);
+  const auto for_each_set = [&](const char* name, std::size_t bytes, Phase first, Phase last) {
+    shared(name, Space::kScratch, mul(plan.operand_sets, round_up(bytes, Plan::kAlignment)), first, last);
   };
-  for_each_image(region::kKeys, operand_bytes(plan.keys, plan.last_keys), Phase::kPack, Phase::kTranspose);
-  for_each_image(region::kValues, operand_bytes(plan.values, plan.last_values), Phase::kPack, Phase::kTranspose);
-  for_each_image(region::kPartialSums, mul(chunks, plan.spec.channels, 2 * sizeof(double)), Phase::kStatistics,
-                 Phase::kStatistics);
-  for_each_image(region::kPivots, mul(plan.spec.channels, kFloat), Phase::kStatistics, Phase::kStatistics);
-  for_each_image(region::kCoefficients, mul(3, plan.spec.channels, kFloat), Phase::kStatistics, Phase::kPack);
+  for_each_set(region::kKeys, operand_bytes(plan.keys, plan.last_keys), Phase::kPack, Phase::kTranspose);
+  for_each_set(region::kValues, operand_bytes(plan.values, plan.last_values), Phase::kPack, Phase::kTranspose);
+  // With operands of their own, some threads are at their tiles while others still pack.
+  const Phase packed = plan.operand_sets == 1 ? Phase::kPack : Phase::kTranspose;
+  const Phase summed = plan.operand_sets == 1 ? Phase::kStatistics : Phase::kTranspose;
+  for_each_set(region::kPartialSums, mul(chunks, plan.spec.channels, 2 * sizeof(double)), Phase::kStatistics, summed);
+  for_each_set(region::kPivots, mul(plan.spec.channels, kFloat), Phase::kStatistics, summed);
+  for_each_set(region::kCoefficients, mul(3, plan.spec.channels, kFloat), Phase::kStatistics, packed);
   if (packs_at_creation) {
     std::size_t largest = plan.projection.size();
     for (const PanelLayout* layout : {&plan.keys, &plan.last_keys, &plan.values, &plan.last_values})

@@ -12,7 +12,7 @@ inline constexpr char kScoreWeights[] = "score weights";
 inline constexpr char kOutputWeights[] = "output weights";
 inline constexpr char kNorm[] = "norm";
 inline constexpr char kSlots[] = "slot table";
-inline constexpr char kImages[] = "image table";
+inline constexpr char kWorks[] = "image table";
 inline constexpr char kOperators[] = "operators";
 inline constexpr char kBindWork[] = "bind work";
 inline constexpr char kPartialSums[] = "partial sums";
@@ -36,9 +36,9 @@ inline constexpr std::size_t kStatisticsTokens = 512;
 /// Project, keys, last keys, values, last values.
 inline constexpr std::size_t kOperatorsPerSlot = 5;
 
-/// Room for what block/ keeps of each slot, and of each image that is worked on.
+/// Room for what block/ keeps of each slot, and of each set of operands.
 inline constexpr std::size_t kSlotBytes = 192;
-inline constexpr std::size_t kImageBytes = 128;
+inline constexpr std::size_t kWorkBytes = 128;
 
 /// Fills in regions and bytes of a plan whose spec, shape, tiles, layouts and strides are set. A size that does not fit
 /// becomes sizes::kTooLarge.

@@ -62,10 +62,10 @@ Status choose_keys(std::size_t largest, const Gemm& gemm, Plan& plan) noexcept {
 void choose_queries(std::size_t unit, std::size_t rows, Plan& plan) noexcept {
   plan.query_unit = unit;
   plan.query_tile = rows;
-  plan.query_tile = cut_queries(plan, plan.images_at_once).rows();
+  plan.query_tile = cut_queries(plan, plan.threads / images_at_once(plan, plan.shape.batch)).rows();
 }
 
-/// Plans the memory of `plan` with its key blocks. Where scratch is over the budget, first takes one image at a time, then
+/// Plans the memory of `plan` with its key blocks. Where scratch is over the budget, first takes one set of operands, then
 /// smaller query tiles. False if even the smallest do not fit, which are then what the plan holds.
 bool fit(const PlanOptions& options, const Gemm& gemm, Plan& plan) noexcept {
   const std::size_t budget = options.scratch_budget_bytes;
@@ -78,10 +78,10 @@ bool fit(const PlanOptions& options, const Gemm& gemm, Plan& plan) noexcept {
     map_memory(plan, gemm.packs_at_creation);
     return budget == 0 || plan.scratch_bytes <= budget;
   };
-  plan.images_at_once = images_side_by_side(plan);
+  plan.operand_sets = best_operand_sets(plan);
   choose_queries(unit, largest, plan);
   if (fits()) return true;
-  plan.images_at_once = 1;
+  plan.operand_sets = 1;
   for (std::size_t rows = largest;; rows = plan.query_tile - unit) {
     choose_queries(unit, rows, plan);
     if (fits()) return true;

@@ -8,6 +8,13 @@ std::size_t share(std::size_t bytes, std::size_t processors) noexcept { return b
 
 std::size_t l2_share(const Machine& machine) noexcept { return share(machine.l2_bytes, machine.l2_sharing_processors); }
 
+/// The largest divisor of `number` up to `most`.
+std::size_t largest_divisor(std::size_t number, std::size_t most) noexcept {
+  std::size_t divisor = std::min(number, most);
+  while (number % divisor != 0) --divisor;
+  return divisor;
+}
+
 std::size_t row_bytes(std::size_t values) noexcept { return sizes::mul(values, sizeof(float)); }
 
 }  // namespace
@@ -28,8 +35,13 @@ std::size_t largest_query_tile(const Machine& machine, std::size_t channels, std
   return std::clamp(std::max(rows_in_l2, rows_in_l3) / mr, kFewestPasses, kMostPasses) * mr;
 }
 
-std::size_t images_side_by_side(const Plan& plan) noexcept {
-  return plan.shape.tokens() <= kMostTokensSideBySide ? std::min(plan.shape.batch, plan.threads) : 1;
+std::size_t best_operand_sets(const Plan& plan) noexcept {
+  if (sizes::mul(2, plan.shape.tokens(), row_bytes(plan.spec.channels)) > l2_share(plan.machine)) return 1;
+  return plan.threads / largest_divisor(plan.threads, plan.shape.batch) <= 2 ? plan.threads : 1;
+}
+
+std::size_t images_at_once(const Plan& plan, std::size_t images) noexcept {
+  return plan.operand_sets == 1 ? 1 : largest_divisor(plan.threads, images);
 }
 
 KeyBlocks cut_keys(std::size_t tokens, std::size_t largest) noexcept {
@@ -51,8 +63,8 @@ QueryTiles cut_queries(std::size_t tokens, std::size_t unit, std::size_t largest
   return tiles;
 }
 
-QueryTiles cut_queries(const Plan& plan, std::size_t images) noexcept {
-  return cut_queries(plan.shape.tokens(), plan.query_unit, plan.query_tile, sizes::divide_up(plan.threads, images));
+QueryTiles cut_queries(const Plan& plan, std::size_t workers) noexcept {
+  return cut_queries(plan.shape.tokens(), plan.query_unit, plan.query_tile, workers);
 }
 
 }  // namespace edgeattn

@@ -17,8 +17,6 @@ inline constexpr std::size_t kLargestKeyBlock = 256;
 /// Bounds of the query tiles that a plan picks by itself, in passes of the microkernel over an operand.
 inline constexpr std::size_t kFewestPasses = 8;
 inline constexpr std::size_t kMostPasses = 48;
-/// Images of more tokens than this are worked on one at a time.
-inline constexpr std::size_t kMostTokensSideBySide = 256;
 /// Smallest query tile: every tile, a cut-off last one too, then has at least two rows (XNNPACK's one-row kernels on ARM sum
 /// in another order).
 inline constexpr std::size_t kSmallestQueryTile = 4;
@@ -30,9 +28,12 @@ std::size_t largest_key_block(const Machine& machine, std::size_t channels) noex
 /// key block to the next, or in what the operand of a key block leaves of its L2 with what one product touches.
 std::size_t largest_query_tile(const Machine& machine, std::size_t channels, std::size_t key_block, std::size_t mr) noexcept;
 
-/// Images of the batch that are best worked on side by side: as many as there are threads where one image is too small to keep
-/// all of them busy, else one.
-std::size_t images_side_by_side(const Plan& plan) noexcept;
+/// How many sets of operands are best: one for every thread where a set finds room in a worker's L2 and no more than two threads
+/// share an image, else one for all. Packing an image twice takes no longer than fetching half of it from another core's cache.
+std::size_t best_operand_sets(const Plan& plan) noexcept;
+
+/// How many of `images` images the plan's threads work on at once, equally many on each.
+std::size_t images_at_once(const Plan& plan, std::size_t images) noexcept;
 
 /// How `tokens` keys are cut.
 struct KeyBlocks {
@@ -80,7 +81,7 @@ struct QueryTiles {
 /// Cuts in tiles of at most `largest` rows, which give `workers` equal shares in whole units.
 QueryTiles cut_queries(std::size_t tokens, std::size_t unit, std::size_t largest, std::size_t workers) noexcept;
 
-/// The tiles of each of `images` images that the plan's threads work on at once.
-QueryTiles cut_queries(const Plan& plan, std::size_t images) noexcept;
+/// The tiles of an image of the plan for so many workers.
+QueryTiles cut_queries(const Plan& plan, std::size_t workers) noexcept;
 
 }  // namespace edgeattn
