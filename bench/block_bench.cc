@@ -9,9 +9,6 @@
 namespace edgeattn::bench {
 namespace {
 
-/// Images of more tokens are timed one at a time only.
-constexpr std::size_t kMostBatchedTokens = 256;
-
 /// The block of the benchmark `name`, whose function is called several times, with more and more iterations.
 BoundBlock& block_of(const std::string& name, const Spec& spec, const Shape& shape, const PlanOptions& options) {
   static std::unique_ptr<BoundBlock> block;
@@ -38,7 +35,6 @@ void time_block(benchmark::State& state, const std::string& name, const ModelSha
 void add_blocks() {
   for (const ModelShape& model : kModelShapes) {
     for (std::size_t batch : {std::size_t{1}, std::size_t{4}}) {
-      if (batch > 1 && model.tokens() > kMostBatchedTokens) continue;
       for (std::size_t threads : thread_counts()) {
         for (Isa isa : isas()) {
           const std::string name =

@@ -26,9 +26,15 @@ inline void turn_block(const OutputTile& output, size_t token, size_t channel, C
                    broadcast(output.poison[token + i]));
   }
   transpose(block);
+  const size_t place = channel * output.channel_stride + token;
+  if (output.x != nullptr) {
+#pragma GCC unroll 16
+    for (size_t i = 0; i < kLanes; ++i)
+      if (i < live_channels) block[i] = add(load(output.x + place + i * output.channel_stride, token_mask), block[i]);
+  }
 #pragma GCC unroll 16
   for (size_t i = 0; i < kLanes; ++i)
-    if (i < live_channels) store_sum(output, (channel + i) * output.channel_stride + token, block[i], token_mask);
+    if (i < live_channels) store(output.y + place + i * output.channel_stride, block[i], token_mask);
 }
 
 }  // namespace
