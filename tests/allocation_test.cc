@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "edgeattn/edgeattn.h"
 #include "harness.h"
 
 /// Counts every allocation and release of the process, on all threads, by standing in for malloc and its family.
@@ -132,6 +133,50 @@ TEST_CASE("plan, prepare and bind leave nothing behind, and runs allocate nothin
     CHECK(run_end.allocations == run_start.allocations);
     CHECK(run_end.releases == run_start.releases);
   }
+}
+
+TEST_CASE("C: planning, preparing and binding leave nothing behind, and runs allocate nothing") {
+  constexpr std::size_t kChannels = 32, kSide = 8;
+  const io::BlockWeights random = random_weights({.channels = kChannels}, 42);
+  const Weights view = random.view();
+  const edgeattn_spec spec{.size = sizeof spec, .channels = kChannels, .norm = EDGEATTN_NORM_GROUP, .no_residual = 0, .groups = 0,
+                           .heads = 0, .eps = 1e-5, .scale = 0};
+  const edgeattn_shape shape{.size = sizeof shape, .batch = 1, .height = kSide, .width = kSide};
+  auto options = sized<edgeattn_options>();
+  options.threads = 2;
+  options.isa = static_cast<edgeattn_isa>(isa());
+  auto weights = sized<edgeattn_weights>();
+  weights.norm_weight = view.norm_weight;
+  weights.norm_bias = view.norm_bias;
+  weights.qkv_weight = view.qkv_weight;
+  weights.out_weight = view.out_weight;
+  std::vector<float> x(kChannels * kSide * kSide, 1.0f);
+  const Pool pool = make_pool(2);
+  edgeattn_plan* plan = nullptr;
+  auto info = sized<edgeattn_plan_info>();
+  const edgeattn_prepared* prepared = nullptr;
+  edgeattn_block* block = nullptr;
+  AlignedBytes plan_memory(edgeattn_plan_bytes());
+  (void)gemm();  // what the first probe keeps is counted above
+
+  const Counts start = count();
+  REQUIRE(edgeattn_make_plan(plan_memory.data(), plan_memory.size(), &spec, &shape, &options, &plan, nullptr) == EDGEATTN_OK);
+  CHECK(count().live_bytes == start.live_bytes);
+  REQUIRE(edgeattn_describe_plan(plan, &info, nullptr) == EDGEATTN_OK);
+  AlignedBytes memory(info.prepared_bytes), persistent(info.persistent_bytes), scratch(info.scratch_bytes);
+  const Counts prepare_start = count();
+  REQUIRE(edgeattn_prepare(plan, &weights, memory.data(), memory.size(), &prepared, nullptr) == EDGEATTN_OK);
+  CHECK(count().live_bytes == prepare_start.live_bytes);
+  const Counts bind_start = count();
+  REQUIRE(edgeattn_bind(plan, prepared, persistent.data(), persistent.size(), scratch.data(), scratch.size(), pool.get(), &block,
+                        nullptr) == EDGEATTN_OK);
+  bool ok = true;
+  edgeattn_message message;
+  for (int i = 0; i < 100; ++i) ok = edgeattn_run(block, x.data(), x.data(), &message) == EDGEATTN_OK && ok;
+  const Counts end = count();
+  CHECK(ok);
+  CHECK(end.allocations == bind_start.allocations);
+  CHECK(end.releases == bind_start.releases);
 }
 
 TEST_CASE("the counter counts") {

@@ -33,6 +33,14 @@
 
 namespace edgeattn::test {
 
+/// A struct of the C API with its size set and all else zero.
+template <class Struct>
+Struct sized() {
+  Struct value{};
+  value.size = sizeof value;
+  return value;
+}
+
 /// What XNNPACK answers on this machine; probed once.
 inline const Gemm& gemm() {
   static const Gemm answer = [] {

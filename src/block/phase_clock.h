@@ -1,7 +1,8 @@
 #pragma once
 
+#include <time.h>
+
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 
 #include "edgeattn/block.h"
@@ -22,22 +23,27 @@ struct PhaseTimes {
 class PhaseClock {
  public:
   explicit PhaseClock(PhaseTimes* times) noexcept : times_(times) {
-    if (times_ != nullptr) last_ = Clock::now();
+    if (times_ != nullptr) last_ = now();
   }
 
   /// All time since the last mark was `phase`.
   void mark(Phase phase) noexcept {
     if (times_ == nullptr) return;
-    const Clock::time_point now = Clock::now();
-    const auto elapsed = std::chrono::duration_cast<std::chrono::nanoseconds>(now - last_).count();
-    times_->nanoseconds[static_cast<std::size_t>(phase)].fetch_add(elapsed, std::memory_order_relaxed);
-    last_ = now;
+    const std::int64_t time = now();
+    times_->nanoseconds[static_cast<std::size_t>(phase)].fetch_add(time - last_, std::memory_order_relaxed);
+    last_ = time;
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
+  // Not std::chrono: it would be all that the core needs of the C++ runtime, which C hosts do not link.
+  static std::int64_t now() noexcept {
+    timespec time{};
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+  }
+
   PhaseTimes* times_;
-  Clock::time_point last_;
+  std::int64_t last_ = 0;
 };
 
 }  // namespace edgeattn

@@ -78,7 +78,7 @@ Status check_cover(std::string_view path, std::size_t data_bytes, const std::vec
 
 }  // namespace
 
-struct SafetensorsFile::State {
+struct [[gnu::visibility("hidden")]] SafetensorsFile::State {
   std::string path;
   Mapping mapping;  ///< of `bytes`, unless they belong to the caller
   std::span<const std::byte> bytes;

@@ -1,0 +1,92 @@
+#ifndef EDGEATTN_EDGEATTN_IO_H
+#define EDGEATTN_EDGEATTN_IO_H
+
+/// Weights files for C99: the part of io.h that a host needs to get a block from a safetensors file into edgeattn.h. A library
+/// of its own, edgeattn_io, which uses the heap; what it makes is freed by its own calls, which take null too.
+///
+/// Structs, statuses, messages and thread-safety are as edgeattn.h says. Objects are read-only once made: any number of threads
+/// may use one, until it is freed.
+
+#include "edgeattn/edgeattn.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// A safetensors file, checked in full before anything is handed out (docs/safetensors.md).
+typedef struct edgeattn_file edgeattn_file;
+/// The weights of one block, converted to float32.
+typedef struct edgeattn_loaded edgeattn_loaded;
+
+/// Maps a file. EDGEATTN_NOT_FOUND, EDGEATTN_IO, EDGEATTN_FORMAT (with the rule that the file breaks), EDGEATTN_OUT_OF_MEMORY;
+/// messages start with the path. Thread-safe.
+EDGEATTN_EXPORT edgeattn_status edgeattn_open_file(const char* path, edgeattn_file** file, edgeattn_message* message);
+
+/// The same for a file in memory, which must outlive the object. `name` stands for the path in messages. Thread-safe.
+EDGEATTN_EXPORT edgeattn_status edgeattn_open_memory(const void* bytes, size_t count, const char* name, edgeattn_file** file,
+                                                     edgeattn_message* message);
+
+/// Not while another call uses the file. What was loaded from it stays.
+EDGEATTN_EXPORT void edgeattn_close_file(edgeattn_file* file);
+
+/// Number of blocks whose keys and shapes are complete; 0 for null. Thread-safe.
+EDGEATTN_EXPORT size_t edgeattn_block_count(const edgeattn_file* file);
+
+/// Prefix of a block, in sorted order: "am." for am.norm.weight, or ""; null past the last. Lives as long as the file.
+/// Thread-safe.
+EDGEATTN_EXPORT const char* edgeattn_block_prefix(const edgeattn_file* file, size_t index);
+
+/// Which block of a file, and what the file cannot tell. Folded weights tell all; what contradicts them is an error.
+typedef struct edgeattn_request {
+  size_t size;                ///< sizeof(edgeattn_request)
+  const char* prefix;         ///< null: the file's only block
+  const edgeattn_norm* norm;  ///< null: as the file's keys say
+  size_t groups;              ///< 0: 32
+  size_t heads;               ///< 0: 1
+  double eps;                 ///< 0: the usual one of the file's key style
+} edgeattn_request;
+
+/// Reads one block. EDGEATTN_NOT_FOUND lists the prefixes that exist; EDGEATTN_INVALID_ARGUMENT and EDGEATTN_FORMAT name file,
+/// tensor, and what was expected.
+///
+/// @param request  null for the file's only block, with what its key style usually has
+/// Thread-safe.
+EDGEATTN_EXPORT edgeattn_status edgeattn_load_block(const edgeattn_file* file, const edgeattn_request* request,
+                                                    edgeattn_loaded** loaded, edgeattn_message* message);
+
+/// The spec that loaded weights belong to, and pointers to them for edgeattn_prepare, which live as long as `loaded`.
+///
+/// @param spec, weights  with `size` set by the caller; either may be null
+/// Thread-safe.
+EDGEATTN_EXPORT edgeattn_status edgeattn_view_block(const edgeattn_loaded* loaded, edgeattn_spec* spec,
+                                                    edgeattn_weights* weights, edgeattn_message* message);
+
+/// Not while another call uses it, or what edgeattn_view_block pointed to.
+EDGEATTN_EXPORT void edgeattn_free_block(edgeattn_loaded* loaded);
+
+enum { EDGEATTN_MOST_DIMENSIONS = 8 };
+
+typedef struct edgeattn_tensor {
+  size_t size;      ///< sizeof(edgeattn_tensor), set by the caller; the rest is written
+  size_t elements;  ///< product of the sizes
+  size_t rank;      ///< number of sizes
+  size_t shape[EDGEATTN_MOST_DIMENSIONS];
+} edgeattn_tensor;
+
+/// Looks for any tensor of a file. EDGEATTN_NOT_FOUND; EDGEATTN_UNSUPPORTED for more than 8 dimensions. Thread-safe.
+EDGEATTN_EXPORT edgeattn_status edgeattn_find_tensor(const edgeattn_file* file, const char* name, edgeattn_tensor* tensor,
+                                                     edgeattn_message* message);
+
+/// Converts a tensor to float32 (F64 rounded once, F16 and BF16 exactly).
+///
+/// @param values  [count]; EDGEATTN_TOO_SMALL if the tensor has more elements
+/// EDGEATTN_NOT_FOUND; EDGEATTN_UNSUPPORTED for another dtype; EDGEATTN_INVALID_ARGUMENT for a tensor with no elements.
+/// Thread-safe.
+EDGEATTN_EXPORT edgeattn_status edgeattn_read_tensor(const edgeattn_file* file, const char* name, float* values, size_t count,
+                                                     edgeattn_message* message);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
