@@ -5,7 +5,7 @@ set -euo pipefail
 
 # A tool may come from elsewhere than from its package; a library is looked for as a package.
 declare -A tool_of=([g++]=g++ [meson]=meson [ninja-build]=ninja [pkg-config]=pkg-config [python3]=python3
-                    [mmdebstrap]=mmdebstrap)
+                    [mmdebstrap]=mmdebstrap [make]=make [cmake]=cmake [dpkg-dev]=dpkg-shlibdeps)
 wanted=(g++ meson ninja-build pkg-config python3 libxnnpack-dev libpthreadpool-dev nlohmann-json3-dev libcli11-dev
         doctest-dev)
 case ${1:-} in
