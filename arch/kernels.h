@@ -105,9 +105,10 @@ struct OutputTile {
   size_t channel_stride;  ///< 1 for NHWC
   size_t tokens;
   size_t channels;
+  float factor = 1;       ///< on the sum; 1 leaves its bits alone
 };
 
-/// y[t, c] = x[t, c] + (tile[t, c] + poison[t]). Bits are the same on every ISA.
+/// y[t, c] = (x[t, c] + (tile[t, c] + poison[t]))·factor, not fused. Bits are the same on every ISA.
 using add_residual_fn = void(const OutputTile& output);
 
 /// out[i, j] = Σ_k left[i·left_row + k·left_depth]·right[k·right_row + j], products and sums in float64, k ascending.

@@ -85,7 +85,8 @@ std::vector<T> attend(const io::BlockWeights& w, const std::vector<double>& x, s
   for (std::size_t c = 0; c < channels; ++c)
     for (std::size_t n = 0; n < tokens; ++n)
       y[c * tokens + n] =
-          projected[n * channels + c] + (w.spec.residual ? static_cast<T>(x[c * tokens + n]) : T{0});
+          (projected[n * channels + c] + (w.spec.residual ? static_cast<T>(x[c * tokens + n]) : T{0})) /
+          static_cast<T>(w.spec.rescale_output);
   return y;
 }
 

@@ -1,5 +1,6 @@
 #include <cmath>
 #include <cstdio>
+#include <numbers>
 #include <string>
 
 #include "harness.h"
@@ -74,6 +75,7 @@ Case random_case(Dice& dice) {
   if (dice.between(0, 2) == 0) c.options.key_block = dice.between(1, 200);
   c.spec.scale = dice.one_of({0.0, 0.0, 0.5, 1.0}) / std::sqrt(static_cast<double>(c.spec.channels));
   c.mean = c.spec.norm == Norm::kNone ? dice.one_of({0.0, 0.5}) : dice.one_of({0.0, 0.0, 3.0, 1e4});
+  c.spec.rescale_output = dice.one_of({1.0, 1.0, std::numbers::sqrt2, 0.3});
   return c;
 }
 

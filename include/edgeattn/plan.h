@@ -23,7 +23,7 @@ enum class Layout : std::uint8_t {
 [[nodiscard]] EDGEATTN_API const char* to_string(Norm norm) noexcept;      ///< "gn", "in", "bn", "none"
 [[nodiscard]] EDGEATTN_API const char* to_string(Layout layout) noexcept;  ///< "nchw", "nhwc"
 
-/// What the block computes: y = x + to_out(softmax(q kᵀ · scale) v), q, k, v = split(to_qkv(norm(x))).
+/// What the block computes: y = (x + to_out(softmax(q kᵀ · scale) v)) / rescale_output, q, k, v = split(to_qkv(norm(x))).
 struct Spec {
   std::size_t channels = 0;  ///< C ≥ 1
   Norm norm = Norm::kGroup;
@@ -32,6 +32,7 @@ struct Spec {
   std::size_t heads = 1;     ///< more than one is kUnsupported
   double scale = 0;          ///< of the scores; 0 means 1/√(C/heads)
   bool residual = true;      ///< false leaves out the `x +`
+  double rescale_output = 1; ///< from 1e-30 to 1e30: diffusers' rescale_output_factor
 
   bool operator==(const Spec&) const noexcept = default;
 };

@@ -88,7 +88,8 @@ class TileWorker {
                                .token_stride = run_.token_stride(),
                                .channel_stride = run_.channel_stride(),
                                .tokens = rows_,
-                               .channels = run_.channels()});
+                               .channels = run_.channels(),
+                               .factor = static_cast<float>(1 / run_.plan.spec.rescale_output)});
   }
 
   RunContext& run_;

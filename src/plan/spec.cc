@@ -32,6 +32,8 @@ Status check_spec(const Spec& spec) noexcept {
     return Status::error(StatusCode::kInvalidArgument, "eps must be positive and finite");
   if (spec.scale != 0 && !positive_and_finite(spec.scale))
     return Status::error(StatusCode::kInvalidArgument, "scale must be positive and finite, or 0 for 1/sqrt(C)");
+  if (!(spec.rescale_output >= 1e-30 && spec.rescale_output <= 1e30))
+    return Status::error(StatusCode::kInvalidArgument, "rescale_output must be from 1e-30 to 1e30");
   if (spec.heads == 0) return Status::error(StatusCode::kInvalidArgument, "heads must be at least 1");
   if (spec.heads > 1)
     return Status::error(StatusCode::kUnsupported, "heads must be 1, got ", spec.heads,
