@@ -68,6 +68,11 @@ REAL = f"run --weights {WEIGHTS} --prefix am. --input {ACTIVATIONS} --tensor am.
 PLAN = "plan --shape 1,64,8,8"
 
 
+# The same weights under guided-diffusion's keys.
+GUIDED = encoded({name.replace("to_qkv", "qkv").replace("to_out", "proj_out"): tensor
+                  for name, tensor in ddpm_block(4).items()})
+
+
 def small(**changes):
     return {"w": encoded(ddpm_block(4, **changes)), "x": MAP}
 
@@ -107,6 +112,9 @@ WRONG = [
     ({}, f"{PLAN} --eps nan", 2, ["--eps", "above 0"]),
     ({}, f"{PLAN} --tile 8", 2, ["--tile", "BQ,BK", "'8'"]),
     ({}, f"{PLAN} --tile 8,0", 2, ["--tile", "BQ,BK"]),
+    ({}, f"{PLAN} --rescale-output 0", 2, ["--rescale-output", "above 0"]),
+    ({}, f"{PLAN} --qkv-order new", 2, ["--qkv-order", "--weights"]),
+    ({}, f"{REAL} --qkv-order old", 2, ["--qkv-order", "new|legacy", "'old'"]),
     ({}, f"{PLAN} --prefix am.", 2, ["--prefix", "--weights"]),
     ({}, f"{REAL} --reference-tensor t", 2, ["--reference-tensor", "--reference"]),
     ({}, "plan --shape 1,64,8", 2, ["--shape", "B,C,H,W", "'1,64,8'"]),
@@ -125,6 +133,7 @@ WRONG = [
     ({}, "fold --weights w --output y --norm none --eps 1", 2, ["--eps", "--norm none"]),
     # what this version or this machine does not do, or memory does not allow
     ({}, f"{PLAN} --heads 4", 1, ["heads", "not supported"]),
+    ({}, f"{PLAN} --rescale-output 1e31", 1, ["rescale_output", "1e30"]),
     ({}, f"{PLAN} --groups 7", 1, ["groups", "64", "7"]),
     ({}, f"{PLAN} --threads 2000", 1, ["threads", "1024", "2000"]),
     ({}, "plan --shape 1,64,4294967296,4294967296", 1, ["can be addressed"]),
@@ -169,6 +178,12 @@ WRONG = [
     (small(to_out_bias=([4], [0, float("nan"), 0, 0])), f"{RUN} --groups 2", 1, ["w: ", "to_out.bias"]),
     (small(to_qkv_weight=([12, 4], [float("inf")] * 48)), f"{RUN} --groups 2", 1, ["w: ", "to_qkv.weight"]),
     (small(to_qkv_bias=([12], bytes(12), "I8")), f"{RUN} --groups 2", 1, ["w: ", "to_qkv.bias", "I8"]),
+    # weights that do not tell all, and some that look like a block
+    ({"w": GUIDED, "x": MAP}, f"{RUN} --groups 2", 1, ["w: ", "heads", "guided-diffusion"]),
+    ({"w": GUIDED, "x": MAP}, f"{RUN} --groups 2 --heads 2", 1, ["w: ", "qkv_order", "new or legacy"]),
+    ({"w": GUIDED, "x": MAP}, f"{RUN} --groups 2 --heads 3 --qkv-order new", 1, ["w: ", "heads", "4 channels", "3"]),
+    (small(), f"{RUN} --groups 2 --qkv-order new", 1, ["w: ", "qkv_order", "ddpm"]),
+    ({"w": encoded({"query.kernel": ([4, 4], range(16))}), "x": MAP}, RUN, 1, ["w: ", "query.kernel", "Flax"]),
     # inputs and references that do not fit the weights
     ({"w": SMALL, "x": encoded({})}, f"{RUN} --groups 2", 1, ["x: ", "none"]),
     ({}, REAL.replace("--tensor am.step0.input ", ""), 1, ["digits-activations", "--tensor", "a0.step0.input, "]),
@@ -378,6 +393,37 @@ def test_folded_weights():
     result = call("fold", "--weights", "folded", "--output", "z")
     assert result.returncode == 1 and "folded already" in result.stderr, result.stderr
     assert sorted(os.listdir(".")) == ["expected", "folded", "y"]
+
+
+def test_families():
+    pathlib.Path("w").write_bytes(SMALL)
+    pathlib.Path("g").write_bytes(GUIDED)
+    pathlib.Path("x").write_bytes(MAP)
+    good("run", "--weights", "w", "--input", "x", "--output", "y", "--groups", "2")
+    text = good("run", "--weights", "g", "--input", "x", "--output", "z", "--groups", "2", "--heads", "1")
+    assert "guided-diffusion, gn with 2 groups, eps 1e-05\n" in text, text
+    assert pathlib.Path("y").read_bytes() == pathlib.Path("z").read_bytes()
+    assert json.loads(good("inspect", "g", "--json"))["blocks"] == [
+        {"prefix": "", "style": "guided-diffusion", "channels": 4, "norm": "gn"}]
+    assert "norm gn; needs --heads\n" in good("inspect", "g")
+
+
+def test_residual_and_rescaled_output():
+    pathlib.Path("w").write_bytes(SMALL)
+    pathlib.Path("x").write_bytes(MAP)
+    options = ("--groups", "2", "--no-residual", "--rescale-output", "4")
+    good("run", "--weights", "w", "--input", "x", "--output", "y", "--groups", "2")
+    text = good("run", "--weights", "w", "--input", "x", "--output", "z", *options)
+    assert "no residual, output over 4\n" in text, text
+    plain, rescaled = (decoded(pathlib.Path(name).read_bytes())["output"][1] for name in ("y", "z"))
+    assert largest_difference([4 * value + x for x, value in enumerate(rescaled)], plain) < 1e-5
+    assert max(abs(value) for value in rescaled) > 0.01
+    good("fold", "--weights", "w", "--output", "f", *options)
+    report = json.loads(good("run", "--weights", "f", "--input", "x", "--output", "zf", "--json"))
+    assert not report["residual"] and report["rescale_output"] == 4 and report["heads"] == 1
+    assert pathlib.Path("z").read_bytes() == pathlib.Path("zf").read_bytes()
+    result = call("run", "--weights", "f", "--input", "x", "--output", "n", "--rescale-output", "2")
+    assert result.returncode == 1 and "folded for 4, given 2" in result.stderr, result.stderr
 
 
 def test_inspect():
