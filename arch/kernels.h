@@ -48,8 +48,8 @@ struct PackStrip {
   const float* mean;      ///< [channels]
   const float* scale;     ///< [channels]
   const float* shift;     ///< [channels]
-  Panels keys;            ///< K side of the key block: columns are tokens, depth is channels
-  Panels values;          ///< V side of the key block: columns are channels, depth is tokens
+  Panels keys;            ///< K side of the key block: columns are tokens, depth is channels; null data leaves it out
+  Panels values;          ///< V side of the key block: columns are channels, depth is tokens; null data leaves it out
 };
 
 /// Writes x̂[t, c] = (x[t, c] - mean[c])·scale[c] + shift[c] (one subtraction, one fused multiply-add) as column

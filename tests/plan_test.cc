@@ -45,7 +45,7 @@ TEST_CASE("arguments that no plan can be made of are named") {
       {"eps", StatusCode::kInvalidArgument, {.channels = 64, .eps = __builtin_inf()}, shape, {}},
       {"scale", StatusCode::kInvalidArgument, {.channels = 64, .scale = -1}, shape, {}},
       {"heads must be at least 1", StatusCode::kInvalidArgument, {.channels = 64, .heads = 0}, shape, {}},
-      {"several heads are not supported", StatusCode::kUnsupported, {.channels = 64, .heads = 4}, shape, {}},
+      {"heads must divide the 64 channels, got 5", StatusCode::kInvalidArgument, {.channels = 64, .heads = 5}, shape, {}},
       {"at least 1, got 0, 8, 8", StatusCode::kInvalidArgument, good, {0, 8, 8}, {}},
       {"at least 1, got 1, 0, 8", StatusCode::kInvalidArgument, good, {1, 0, 8}, {}},
       {"at least 1, got 1, 8, 0", StatusCode::kInvalidArgument, good, {1, 8, 0}, {}},
@@ -95,7 +95,7 @@ TEST_CASE("regions that are alive together never share bytes, and the totals are
   };
   for (int i = 0; i < 300; ++i) {
     const std::size_t channels = between(1, 600);
-    const Spec spec{.channels = channels, .groups = 1};
+    const Spec spec{.channels = channels, .groups = 1, .heads = channels % 3 == 0 ? 3u : 1u};
     const Shape shape{between(1, 4), between(1, 70), between(1, 70)};
     const PlanOptions options{.threads = between(1, 9), .key_block = between(0, 1) * between(1, 700)};
     CAPTURE(channels);
