@@ -1,0 +1,187 @@
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <type_traits>
+
+#include "edgeattn/machine.h"
+#include "edgeattn/status.h"
+#include "edgeattn/tensor_layout.h"
+
+/// The tensor operations that the block is explained with, on the caller's memory, with the meanings that PyTorch gives them.
+///
+/// None allocates, none throws. Negative dims count from the end. What an operation gives may be stored over what it was given.
+namespace edgeattn {
+
+/// A tensor in memory that belongs to somebody else. A plain value: copies are views of the same elements. TensorView<float>
+/// converts to TensorView<const float>, which cannot write. Made by `wrap`, and from other views.
+template <class T>
+class TensorView {
+ public:
+  /// No elements: one dim of size 0.
+  constexpr TensorView() noexcept = default;
+  /// `layout` must lie within the memory from `data` on, which `wrap` checks.
+  constexpr TensorView(T* data, const TensorLayout& layout) noexcept : data_(data), layout_(layout) {}
+  template <class U>
+    requires std::same_as<T, const U>
+  constexpr TensorView(const TensorView<U>& view) noexcept  // NOLINT(google-explicit-constructor): adds const
+      : data_(view.data()), layout_(view.layout()) {}
+
+  /// The first element.
+  [[nodiscard]] constexpr T* data() const noexcept { return data_; }
+  [[nodiscard]] constexpr const TensorLayout& layout() const noexcept { return layout_; }
+  [[nodiscard]] constexpr std::size_t rank() const noexcept { return layout_.rank; }
+  [[nodiscard]] constexpr std::size_t elements() const noexcept { return layout_.elements(); }
+  [[nodiscard]] constexpr Dims sizes() const noexcept { return std::span(layout_.sizes, layout_.rank); }
+  /// Of a dim below the rank.
+  [[nodiscard]] constexpr std::size_t size(std::size_t dim) const noexcept { return layout_.sizes[dim]; }
+  [[nodiscard]] constexpr std::size_t stride(std::size_t dim) const noexcept { return layout_.strides[dim]; }
+
+  /// The element at one index for each dim, each below its size.
+  template <std::integral... Index>
+  [[nodiscard]] constexpr T& operator()(Index... index) const noexcept {
+    assert(sizeof...(Index) == layout_.rank);
+    std::size_t dim = 0, offset = 0;
+    ((assert(static_cast<std::size_t>(index) < layout_.sizes[dim]),
+      offset += static_cast<std::size_t>(index) * layout_.strides[dim++]),
+     ...);
+    return data_[offset];
+  }
+
+ private:
+  T* data_ = nullptr;
+  TensorLayout layout_ = {.rank = 1, .sizes = {0}, .strides = {1}};
+};
+
+/// Views `memory` as a tensor of these sizes, its elements side by side.
+///
+/// The statuses of `lay_out`; kTooSmall with the elements required and given.
+template <class T>
+constexpr Status wrap(std::span<std::type_identity_t<T>> memory, const Dims& sizes, TensorView<T>& view) noexcept {
+  TensorLayout layout;
+  EDGEATTN_TRY(lay_out(sizes, layout));
+  EDGEATTN_TRY(check_room("wrap: the memory", layout.extent(), memory.size()));
+  view = {memory.data(), layout};
+  return {};
+}
+/// The same with strides of one's own, in elements.
+template <class T>
+constexpr Status wrap(std::span<std::type_identity_t<T>> memory, const Dims& sizes, const Dims& strides,
+                      TensorView<T>& view) noexcept {
+  TensorLayout layout;
+  EDGEATTN_TRY(lay_out(sizes, strides, layout));
+  EDGEATTN_TRY(check_room("wrap: the memory", layout.extent(), memory.size()));
+  view = {memory.data(), layout};
+  return {};
+}
+
+/// Puts dim dims[i] at place i. The statuses of `permute` for layouts.
+template <class T>
+constexpr Status permute(const TensorView<std::type_identity_t<T>>& tensor, const Dims& dims, TensorView<T>& permuted) noexcept {
+  TensorLayout layout;
+  EDGEATTN_TRY(permute(tensor.layout(), dims, layout));
+  permuted = {tensor.data(), layout};
+  return {};
+}
+
+/// Swaps two dims. The statuses of `transpose` for layouts.
+template <class T>
+constexpr Status transpose(const TensorView<std::type_identity_t<T>>& tensor, std::ptrdiff_t a, std::ptrdiff_t b,
+                           TensorView<T>& transposed) noexcept {
+  TensorLayout layout;
+  EDGEATTN_TRY(transpose(tensor.layout(), a, b, layout));
+  transposed = {tensor.data(), layout};
+  return {};
+}
+
+/// The `size` neighbours from `first` on of one dim.
+///
+/// kInvalidArgument: a dim out of range, or a range that leaves it.
+template <class T>
+constexpr Status narrow(const TensorView<std::type_identity_t<T>>& tensor, std::ptrdiff_t dim, std::size_t first,
+                        std::size_t size, TensorView<T>& part) noexcept {
+  TensorLayout layout = tensor.layout();
+  std::size_t d = 0;
+  EDGEATTN_TRY(find_dim(layout.rank, dim, d));
+  if (first > layout.sizes[d] || size > layout.sizes[d] - first)
+    return Status::error(StatusCode::kInvalidArgument, "narrow: ", size, " from ", first, " on is out of range: dim ", d,
+                         " has size ", layout.sizes[d]);
+  layout.sizes[d] = size;
+  part = {tensor.data() + first * layout.strides[d], layout};
+  return {};
+}
+
+/// Cuts a dim into parts of these sizes, at most kMostDims of them.
+///
+/// @param parts  one for each size
+/// kInvalidArgument: a dim out of range, a negative size, sizes that do not sum to that of the dim, another number of parts.
+template <class T>
+constexpr Status split(const TensorView<T>& tensor, const Dims& sizes, std::ptrdiff_t dim,
+                       std::span<TensorView<std::type_identity_t<T>>> parts) noexcept {
+  const TensorView<T> whole = tensor;
+  std::size_t d = 0;
+  EDGEATTN_TRY(find_dim(whole.rank(), dim, d));
+  EDGEATTN_TRY(check_split(whole.size(d), sizes, parts.size()));
+  for (std::size_t i = 0, first = 0; i < parts.size(); first += parts[i++].size(d))
+    EDGEATTN_TRY(narrow(whole, dim, first, static_cast<std::size_t>(sizes[i]), parts[i]));
+  return {};
+}
+/// Cuts a dim into parts of `size` each, the last of which may be smaller. A dim of size 0 is one part.
+///
+/// kInvalidArgument also for a size below 1.
+template <class T, std::integral Size>
+constexpr Status split(const TensorView<T>& tensor, Size size, std::ptrdiff_t dim,
+                       std::span<TensorView<std::type_identity_t<T>>> parts) noexcept {
+  const TensorView<T> whole = tensor;
+  std::size_t d = 0;
+  EDGEATTN_TRY(find_dim(whole.rank(), dim, d));
+  EDGEATTN_TRY(check_split(whole.size(d), size, parts.size()));
+  const auto each = static_cast<std::size_t>(size);
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    EDGEATTN_TRY(narrow(whole, dim, i * each, std::min(each, whole.size(d) - i * each), parts[i]));
+  return {};
+}
+
+/// Cuts the same elements in the same order into dims of other sizes, one of which may be -1, without a copy.
+///
+/// The statuses of `view` for layouts: where no strides would do, the error names `contiguous`.
+template <class T>
+constexpr Status view(const TensorView<std::type_identity_t<T>>& tensor, const Dims& sizes, TensorView<T>& viewed) noexcept {
+  TensorLayout layout;
+  EDGEATTN_TRY(view(tensor.layout(), sizes, layout));
+  viewed = {tensor.data(), layout};
+  return {};
+}
+
+/// Whether the elements stand side by side in the order of their indices.
+template <class T>
+[[nodiscard]] constexpr bool is_contiguous(const TensorView<T>& tensor) noexcept {
+  return tensor.layout().contiguous();
+}
+
+/// What `contiguous` does with elements of any type.
+EDGEATTN_API Status copy_contiguous(const void* from, const TensorLayout& layout, std::size_t element_bytes,
+                                    std::span<std::byte> to, Isa isa) noexcept;
+
+/// Copies a tensor into `buffer`, its elements side by side in the order of their indices.
+///
+/// @param buffer  tensor.elements() or more; may not overlap the memory from the tensor's first element to its last
+/// @param isa     kernels to copy with; kAuto for the processor's best
+/// Bits are moved as they are. Elements of 4 bytes in another order than their tensor's, such as NCHW to NHWC, take SIMD kernels.
+/// kTooSmall with the elements required and given; kInvalidArgument: an overlap; kUnsupported: an isa that is not there.
+template <class T>
+  requires std::is_trivially_copyable_v<T>
+Status contiguous(const TensorView<std::add_const_t<T>>& tensor, std::span<std::remove_const_t<T>> buffer, TensorView<T>& copy,
+                  Isa isa = Isa::kAuto) noexcept {
+  TensorLayout layout;
+  EDGEATTN_TRY(lay_out(tensor.sizes(), layout));
+  EDGEATTN_TRY(check_room("contiguous: the buffer", layout.elements(), buffer.size()));
+  EDGEATTN_TRY(copy_contiguous(tensor.data(), tensor.layout(), sizeof(T), std::as_writable_bytes(buffer), isa));
+  copy = {buffer.data(), layout};
+  return {};
+}
+
+}  // namespace edgeattn
