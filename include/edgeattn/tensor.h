@@ -184,4 +184,16 @@ Status contiguous(const TensorView<std::add_const_t<T>>& tensor, std::span<std::
   return {};
 }
 
+/// Softmax along one dim: out[…, i, …] = exp(x[…, i, …]) / Σ_j exp(x[…, j, …]).
+///
+/// @param out  the sizes of `tensor`; `tensor` itself, or disjoint from the memory between its first element and its last
+/// @param isa  kernels to compute with; kAuto for the processor's best
+/// Any dim, any strides; fastest where out's stride along the dim is 1. With n elements along the dim and d their distance from
+/// the largest, the relative error is at most (2.25·d + 2·n + 12)·2⁻²⁴; results below 2⁻¹²⁶ may become 0. An element of -inf gets 0.
+/// As in PyTorch, a row with a NaN or inf in it, or with nothing but -inf, becomes NaN.
+/// kInvalidArgument: a dim out of range, other sizes, no memory, an overlap, an `out` that has several elements in one place;
+/// kUnsupported: an isa that is not there.
+EDGEATTN_API Status softmax(const TensorView<const float>& tensor, std::ptrdiff_t dim, const TensorView<float>& out,
+                            Isa isa = Isa::kAuto) noexcept;
+
 }  // namespace edgeattn

@@ -8,6 +8,7 @@
 #include "edgeattn/tensor.h"
 #include "machine/features.h"
 #include "plan/isa.h"
+#include "tensor/check.h"
 
 namespace edgeattn {
 namespace {
@@ -126,11 +127,6 @@ void copy_matrix(const Kernels& kernels, const float* from, std::size_t rows, st
   }
 }
 
-bool overlap(const void* a, std::size_t a_bytes, const void* b, std::size_t b_bytes) noexcept {
-  const auto first = reinterpret_cast<std::uintptr_t>(a), second = reinterpret_cast<std::uintptr_t>(b);
-  return a_bytes > 0 && b_bytes > 0 && first < second + b_bytes && second < first + a_bytes;
-}
-
 Status copy_contiguous(const void* from, const TensorLayout& layout, std::size_t element_bytes, std::span<std::byte> to,
                        Isa isa) noexcept {
   Kernels kernels;
@@ -138,10 +134,10 @@ Status copy_contiguous(const void* from, const TensorLayout& layout, std::size_t
   const TensorLayout source = merge(layout);
   const std::size_t elements = source.elements();
   if (elements == 0) return {};
-  if (from == nullptr || to.data() == nullptr)
-    return Status::error(StatusCode::kInvalidArgument, "contiguous: the ", from == nullptr ? "tensor" : "buffer", " is null");
-  if (overlap(from, source.extent() * element_bytes, to.data(), elements * element_bytes))
-    return Status::error(StatusCode::kInvalidArgument, "contiguous: the tensor and the buffer overlap");
+  const Memory tensor{"the tensor", from, source.extent() * element_bytes}, buffer{"the buffer", to.data(), elements * element_bytes};
+  EDGEATTN_TRY(check_memory("contiguous", tensor));
+  EDGEATTN_TRY(check_memory("contiguous", buffer));
+  EDGEATTN_TRY(check_disjoint("contiguous", tensor, buffer));
 
   TensorLayout copy;
   EDGEATTN_TRY(lay_out(std::span(source.sizes, source.rank), copy));

@@ -19,7 +19,4 @@ Status tensor_kernels(Isa isa, Kernels& kernels) noexcept;
 void copy_matrix(const Kernels& kernels, const float* from, std::size_t rows, std::size_t columns, std::size_t row_stride,
                  std::size_t column_stride, float* to, std::size_t stride) noexcept;
 
-/// Whether two pieces of memory share a byte.
-bool overlap(const void* a, std::size_t a_bytes, const void* b, std::size_t b_bytes) noexcept;
-
 }  // namespace edgeattn
