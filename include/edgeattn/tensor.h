@@ -196,4 +196,74 @@ Status contiguous(const TensorView<std::add_const_t<T>>& tensor, std::span<std::
 EDGEATTN_API Status softmax(const TensorView<const float>& tensor, std::ptrdiff_t dim, const TensorView<float>& out,
                             Isa isa = Isa::kAuto) noexcept;
 
+/// Sizes of a batched matrix product [batch, rows, inner] × [batch, inner, columns] → [batch, rows, columns], of any batch.
+struct BmmShape {
+  std::size_t rows = 0;
+  std::size_t inner = 0;
+  std::size_t columns = 0;
+
+  bool operator==(const BmmShape&) const noexcept = default;
+};
+
+/// Bytes that a product needs, known before any memory exists. A plain value.
+struct BmmPlan {
+  BmmShape shape;
+  Isa isa = Isa::kScalar;  ///< of the kernels that lay out operands; never kAuto
+
+  std::size_t persistent_bytes = 0;  ///< the operator
+  std::size_t scratch_bytes = 0;     ///< whatever a call of bmm overwrites; may be shared by products that never run at once
+
+  // What bind and bmm use.
+  PanelLayout operand;           ///< of the matrices of b
+  std::size_t row_tile = 0;      ///< rows of `a` that are multiplied at once
+  std::size_t tile_offset = 0;   ///< bytes into scratch: a tile of `a`
+  std::size_t rows_offset = 0;   ///< bytes into scratch: a float for each row of a tile
+  const char* gemm_name = "";    ///< of Gemm, as are the next two
+  std::size_t operator_bytes = 0;
+  std::size_t operand_offset = 0;
+};
+
+/// Plans a product. Touches no memory but its arguments and what `gemm.probe` does.
+///
+/// kInvalidArgument: a size of 0, sizes that overflow, an empty `gemm`; kUnsupported: an isa that is not there; kGemm: from the probe.
+EDGEATTN_API Status plan(const BmmShape& shape, const Gemm& gemm, BmmPlan& plan, Isa isa = Isa::kAuto) noexcept;
+
+/// A product bound to its memory. Movable by copy: all state is in the spans, which must outlive it.
+class EDGEATTN_API Bmm {
+ public:
+  Bmm() noexcept = default;
+
+  [[nodiscard]] const BmmPlan& plan() const noexcept { return plan_; }
+
+ private:
+  friend Status bind(const BmmPlan&, std::span<std::byte>, std::span<std::byte>, Bmm&) noexcept;
+  friend Status bmm(const TensorView<const float>&, const TensorView<const float>&, const TensorView<float>&, Bmm&) noexcept;
+
+  BmmPlan plan_;
+  void* operator_ = nullptr;
+  const void** operand_ = nullptr;
+  std::byte* scratch_ = nullptr;
+};
+
+/// Creates the product's operator inside `persistent`.
+///
+/// @param persistent  at least plan.persistent_bytes, aligned to 64; belongs to this product
+/// @param scratch     at least plan.scratch_bytes, aligned to 64; written by bind and by bmm
+/// kTooSmall and kInvalidArgument name the span; kMismatch: a plan of another XNNPACK; kUnsupported: of an isa that is not there;
+/// kGemm when XNNPACK refuses.
+EDGEATTN_API Status bind(const BmmPlan& plan, std::span<std::byte> persistent, std::span<std::byte> scratch, Bmm& gemm) noexcept;
+
+/// Multiplies matrix by matrix of a batch: out[i] = a[i]·b[i], on the calling thread.
+///
+/// @param a     [batch, rows, inner], of any strides: a stride of 0 repeats a matrix. Fastest where each matrix is contiguous
+/// @param b     [batch, inner, columns], of any strides
+/// @param out   [batch, rows, columns], each matrix of it contiguous; disjoint from a and b
+/// @param gemm  bound to a plan of these sizes
+/// Sums are float32, in XNNPACK's order. Denormal numbers may count as zero. A NaN, or an infinity times zero, makes NaN where it
+/// takes part. Allocates nothing. One call at a time on one `gemm`.
+/// kInvalidArgument: another number of dims than 3, no memory, an `out` that is not contiguous, an overlap, a `gemm` that is not
+/// bound; kMismatch: other sizes than those of the plan.
+EDGEATTN_API Status bmm(const TensorView<const float>& a, const TensorView<const float>& b, const TensorView<float>& out,
+                        Bmm& gemm) noexcept;
+
 }  // namespace edgeattn

@@ -9,59 +9,18 @@
 #include "machine/features.h"
 #include "plan/isa.h"
 #include "tensor/check.h"
+#include "tensor/planes.h"
 
 namespace edgeattn {
 namespace {
 
 /// Two dims of a merged layout, the last of which is that of the copy too.
 struct Plane {
-  std::size_t rows = 1;
-  std::size_t columns = 1;
-  std::size_t row_stride = 1;
-  std::size_t column_stride = 1;
-  std::size_t copy_stride = 1;  ///< of the rows of the copy
-};
-
-/// Elements from the start of a tensor and of its copy.
-struct Place {
-  std::size_t from;
-  std::size_t to;
-};
-
-/// A merged layout as planes: of the last dim, and of that other one whose elements are nearest to each other.
-struct PlaneCut {
-  PlaneCut(const TensorLayout& from, const TensorLayout& to) noexcept : from_(from), to_(to) {
-    if (from.rank == 0) return;
-    last_ = from.rank - 1;
-    plane.columns = from.sizes[last_];
-    plane.column_stride = from.strides[last_];
-    if (from.rank == 1) return;
-    const auto nearest = std::min_element(from.strides, from.strides + last_);
-    rows_ = static_cast<std::size_t>(nearest - from.strides);
-    plane.rows = from.sizes[rows_];
-    plane.row_stride = from.strides[rows_];
-    plane.copy_stride = to.strides[rows_];
-  }
-
-  /// Of plane `index`.
-  [[nodiscard]] Place place(std::size_t index) const noexcept {
-    Place place = {0, 0};
-    for (std::size_t d = from_.rank; d-- > 0;) {
-      if (d == last_ || d == rows_) continue;
-      place.from += index % from_.sizes[d] * from_.strides[d];
-      place.to += index % from_.sizes[d] * to_.strides[d];
-      index /= from_.sizes[d];
-    }
-    return place;
-  }
-
-  Plane plane;
-
- private:
-  const TensorLayout& from_;
-  const TensorLayout& to_;
-  std::size_t last_ = kMostDims;
-  std::size_t rows_ = kMostDims;
+  std::size_t rows;
+  std::size_t columns;
+  std::size_t row_stride;
+  std::size_t column_stride;
+  std::size_t copy_stride;  ///< of the rows of the copy
 };
 
 /// Elements of `bytes`, a constant or not.
@@ -105,11 +64,14 @@ void copy_plane(const Kernels& kernels, const std::byte* from, const Plane& plan
 
 }  // namespace
 
-Status tensor_kernels(Isa isa, Kernels& kernels) noexcept {
+Status tensor_isa(Isa wanted, Isa& isa) noexcept {
   static const CpuFeatures features = detect_features();
-  const Machine machine{.avx2 = features.avx2, .avx512 = features.avx512, .neon = features.neon};
+  return choose_isa(wanted, {.avx2 = features.avx2, .avx512 = features.avx512, .neon = features.neon}, isa);
+}
+
+Status tensor_kernels(Isa isa, Kernels& kernels) noexcept {
   Isa chosen = Isa::kScalar;
-  EDGEATTN_TRY(choose_isa(isa, machine, chosen));
+  EDGEATTN_TRY(tensor_isa(isa, chosen));
   kernels_init(kernels, kernel_set(chosen));
   return {};
 }
@@ -134,18 +96,31 @@ Status copy_contiguous(const void* from, const TensorLayout& layout, std::size_t
   const TensorLayout source = merge(layout);
   const std::size_t elements = source.elements();
   if (elements == 0) return {};
-  const Memory tensor{"the tensor", from, source.extent() * element_bytes}, buffer{"the buffer", to.data(), elements * element_bytes};
+  const Memory tensor{"the tensor", from, source.extent() * element_bytes};
+  const Memory buffer{"the buffer", to.data(), elements * element_bytes};
   EDGEATTN_TRY(check_memory("contiguous", tensor));
   EDGEATTN_TRY(check_memory("contiguous", buffer));
   EDGEATTN_TRY(check_disjoint("contiguous", tensor, buffer));
 
+  if (source.rank == 0) {
+    std::memcpy(to.data(), from, element_bytes);
+    return {};
+  }
+
+  // Planes of the last dim and of that other one whose elements are nearest to each other.
   TensorLayout copy;
   EDGEATTN_TRY(lay_out(std::span(source.sizes, source.rank), copy));
-  const PlaneCut cut(source, copy);
-  const auto* const bytes_from = static_cast<const std::byte*>(from);
-  for (std::size_t i = 0; i < elements / (cut.plane.rows * cut.plane.columns); ++i) {
-    const Place place = cut.place(i);
-    copy_plane(kernels, bytes_from + place.from * element_bytes, cut.plane, to.data() + place.to * element_bytes, element_bytes);
+  const std::size_t columns = source.rank - 1, rows = nearest_dim(source, columns);
+  const Plane plane{.rows = rows == columns ? 1 : source.sizes[rows],
+                    .columns = source.sizes[columns],
+                    .row_stride = source.strides[rows],
+                    .column_stride = source.strides[columns],
+                    .copy_stride = copy.strides[rows]};
+  const Planes planes(source, copy, rows, columns);
+  for (std::size_t i = 0; i < planes.count(); ++i) {
+    const Planes::Place place = planes.place(i);
+    copy_plane(kernels, static_cast<const std::byte*>(from) + place.from * element_bytes, plane,
+               to.data() + place.to * element_bytes, element_bytes);
   }
   return {};
 }

@@ -8,7 +8,10 @@
 
 namespace edgeattn {
 
-/// The kernels of `isa` on this processor, the best ones for kAuto. kUnsupported if processor or build lack them.
+/// Resolves kAuto to the best that this processor and build have; kUnsupported if `wanted` is missing from either.
+Status tensor_isa(Isa wanted, Isa& isa) noexcept;
+
+/// The kernels of `isa`. The statuses of tensor_isa.
 Status tensor_kernels(Isa isa, Kernels& kernels) noexcept;
 
 /// Copies a matrix [rows, columns] of any strides to rows of neighbouring elements, which may not overlap it.

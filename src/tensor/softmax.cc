@@ -5,6 +5,7 @@
 #include "kernels.h"
 #include "tensor/check.h"
 #include "tensor/copy.h"
+#include "tensor/planes.h"
 
 namespace edgeattn {
 namespace {
@@ -90,14 +91,6 @@ void softmax_columns(const Kernels& kernels, const Slices& slices) noexcept {
     for (std::size_t i = 0; i < slices.rows; ++i) slices.out[j * slices.out_step + i * slices.out_row] *= power[i];
 }
 
-/// The dim, other than `dim`, along which rows are taken together: whose elements are nearest in `out`.
-std::size_t row_dim(const TensorLayout& out, std::size_t dim) noexcept {
-  std::size_t best = dim;
-  for (std::size_t d = 0; d < out.rank; ++d)
-    if (d != dim && out.sizes[d] > 1 && (best == dim || out.strides[d] < out.strides[best])) best = d;
-  return best;
-}
-
 }  // namespace
 
 Status softmax(const TensorView<const float>& tensor, std::ptrdiff_t dim, const TensorView<float>& out, Isa isa) noexcept {
@@ -115,23 +108,16 @@ Status softmax(const TensorView<const float>& tensor, std::ptrdiff_t dim, const 
   EDGEATTN_TRY(tensor_kernels(isa, kernels));
   if (from.elements() == 0) return {};
 
-  const std::size_t rows = row_dim(to, d);
+  const std::size_t rows = nearest_dim(to, d);
   const bool side_by_side = to.strides[d] == 1 || to.sizes[d] == 1;
   const std::size_t row_count = rows == d ? 1 : to.sizes[rows];
   const std::size_t most = side_by_side ? kRows : kColumns;
-  // All other dims, flattened.
-  for (std::size_t outer = 0; outer < to.elements() / to.sizes[d] / row_count; ++outer) {
-    std::size_t x_place = 0, out_place = 0, rest = outer;
-    for (std::size_t other = to.rank; other-- > 0;) {
-      if (other == d || other == rows) continue;
-      const std::size_t index = rest % to.sizes[other];
-      rest /= to.sizes[other];
-      x_place += index * from.strides[other];
-      out_place += index * to.strides[other];
-    }
+  const Planes planes(from, to, rows, d);
+  for (std::size_t i = 0; i < planes.count(); ++i) {
+    const Planes::Place place = planes.place(i);
     for (std::size_t first = 0; first < row_count; first += most) {
-      const Slices slices{.x = tensor.data() + x_place + first * from.strides[rows],
-                          .out = out.data() + out_place + first * to.strides[rows],
+      const Slices slices{.x = tensor.data() + place.from + first * from.strides[rows],
+                          .out = out.data() + place.to + first * to.strides[rows],
                           .rows = std::min(most, row_count - first),
                           .count = to.sizes[d],
                           .x_row = from.strides[rows],
