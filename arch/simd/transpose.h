@@ -51,23 +51,31 @@ template <bool kStreamed>
   }
 }
 
+/// Masked stores take long where a mask is no register of its own but a vector.
+constexpr bool kQuickMaskedStores = sizeof(Mask) < sizeof(Vec);
+
 /// Any number of rows and columns, without a band that would suit them.
 inline void edge(const Transposition& to, size_t rows, size_t columns) {
-  for_lanes(rows, [&](size_t row, auto row_mask) {
+  const size_t whole_rows = rows - rows % kLanes;
+  const size_t live_rows = kQuickMaskedStores ? rows : whole_rows;
+  for_lanes(live_rows, [&](size_t row, auto row_mask) {
     for_lanes(columns, [&](size_t column, auto column_mask) {
       const Transposition from = to.at(row, column);
-      const size_t live_rows = chosen(row_mask, rows - row);
-      const size_t live_columns = chosen(column_mask, columns - column);
+      const size_t block_rows = chosen(row_mask, live_rows - row), block_columns = chosen(column_mask, columns - column);
       Vec block[kLanes];
 #pragma GCC unroll 16
       for (size_t i = 0; i < kLanes; ++i)
-        block[i] = i < live_rows ? load(from.in + i * from.in_stride, column_mask) : zero();
+        block[i] = i < block_rows ? load(from.in + i * from.in_stride, column_mask) : zero();
       transpose(block);
 #pragma GCC unroll 16
       for (size_t i = 0; i < kLanes; ++i)
-        if (i < live_columns) store(from.out + i * from.out_stride, block[i], row_mask);
+        if (i < block_columns) store(from.out + i * from.out_stride, block[i], row_mask);
     });
   });
+  const Transposition rest = to.at(live_rows, 0);
+  for (size_t c = 0; live_rows < rows && c < columns; ++c)
+    for (size_t r = 0; r < rows - live_rows; ++r)
+      __builtin_memcpy(rest.out + c * rest.out_stride + r, rest.in + r * rest.in_stride + c, sizeof(float));
 }
 
 /// All of it, band by band; what is left of whole blocks are edges.
