@@ -77,7 +77,8 @@ static Tensor group_norm(const ConstTensor& x, const io::BlockWeights& weights) 
       const double scale = 1 / std::sqrt(variance + weights.spec.eps);
       for_group([&](std::size_t c, std::size_t n) {
         const std::size_t channel = g * in.size(2) + c;
-        out(b, g, c, n) = static_cast<float>((in(b, g, c, n) - mean) * scale * weights.norm_weight[channel] + weights.norm_bias[channel]);
+        const double value = (in(b, g, c, n) - mean) * scale;
+        out(b, g, c, n) = static_cast<float>(value * weights.norm_weight[channel] + weights.norm_bias[channel]);
       });
     }
   }
@@ -177,7 +178,8 @@ int main(int count, char** arguments) {
   check(io::SafetensorsFile::open(arguments[3], activations));
   const io::TensorInfo* const input = activations.find(arguments[4]);
   if (input == nullptr || input->shape.size() != 4 || weights.spec.norm != Norm::kGroup || weights.qkv_weight.empty()) {
-    std::fprintf(stderr, "expected a tensor '%s' [B, C, H, W] in %s, and a block with a GroupNorm, as trained\n", arguments[4], arguments[3]);
+    std::fprintf(stderr, "expected a tensor '%s' [B, C, H, W] in %s, and a block with a GroupNorm, as trained\n", arguments[4],
+                 arguments[3]);
     return 1;
   }
   std::vector<float> values;
@@ -198,6 +200,7 @@ int main(int count, char** arguments) {
     if (!(difference <= largest)) largest = difference;  // a NaN counts too
   }
   constexpr double kLimit = 2e-6;
-  std::printf("\nBlock::run gives the same from %zu bytes of scratch: they differ by %.2g at most\n", memory.scratch_bytes, largest);
+  std::printf("\nBlock::run gives the same from %zu bytes of scratch: they differ by %.2g at most\n", memory.scratch_bytes,
+              largest);
   return largest <= kLimit ? 0 : 1;
 }

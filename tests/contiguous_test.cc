@@ -104,7 +104,8 @@ TEST_CASE("contiguous refuses an instruction set that is not there") {
   TensorView<float> tensor;
   REQUIRE_OK(wrap({&x, 1}, {}, tensor));
   for (Isa absent : {Isa::kAvx2, Isa::kAvx512, Isa::kNeon})
-    if (!machine.has(absent)) CHECK_FAILS(contiguous(tensor, {&y, 1}, tensor, absent), StatusCode::kUnsupported, to_string(absent));
+    if (!machine.has(absent))
+      CHECK_FAILS(contiguous(tensor, {&y, 1}, tensor, absent), StatusCode::kUnsupported, to_string(absent));
 }
 
 }  // namespace

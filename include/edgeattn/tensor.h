@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 #include "edgeattn/machine.h"
 #include "edgeattn/status.h"
@@ -162,7 +163,7 @@ template <class T>
   return tensor.layout().contiguous();
 }
 
-/// What `contiguous` does with elements of any type.
+/// What `contiguous` does with elements of any type. `to` has room for all of them.
 EDGEATTN_API Status copy_contiguous(const void* from, const TensorLayout& layout, std::size_t element_bytes,
                                     std::span<std::byte> to, Isa isa) noexcept;
 
@@ -189,8 +190,8 @@ Status contiguous(const TensorView<std::add_const_t<T>>& tensor, std::span<std::
 /// @param out  the sizes of `tensor`; `tensor` itself, or disjoint from the memory between its first element and its last
 /// @param isa  kernels to compute with; kAuto for the processor's best
 /// Any dim, any strides; fastest where out's stride along the dim is 1. With n elements along the dim and d their distance from
-/// the largest, the relative error is at most (2.25·d + 2·n + 12)·2⁻²⁴; results below 2⁻¹²⁶ may become 0. An element of -inf gets 0.
-/// As in PyTorch, a row with a NaN or inf in it, or with nothing but -inf, becomes NaN.
+/// the largest, the relative error is at most (2.25·d + 2·n + 12)·2⁻²⁴; results below 2⁻¹²⁶ may become 0. As in PyTorch, an
+/// element of -inf gets 0, and what has a NaN or inf along the dim, or nothing but -inf, becomes NaN.
 /// kInvalidArgument: a dim out of range, other sizes, no memory, an overlap, an `out` that has several elements in one place;
 /// kUnsupported: an isa that is not there.
 EDGEATTN_API Status softmax(const TensorView<const float>& tensor, std::ptrdiff_t dim, const TensorView<float>& out,
@@ -225,7 +226,8 @@ struct BmmPlan {
 
 /// Plans a product. Touches no memory but its arguments and what `gemm.probe` does.
 ///
-/// kInvalidArgument: a size of 0, sizes that overflow, an empty `gemm`; kUnsupported: an isa that is not there; kGemm: from the probe.
+/// kInvalidArgument: a size of 0, sizes that overflow, an empty `gemm`; kUnsupported: an isa that is not there; kGemm: from the
+/// probe.
 EDGEATTN_API Status plan(const BmmShape& shape, const Gemm& gemm, BmmPlan& plan, Isa isa = Isa::kAuto) noexcept;
 
 /// A product bound to its memory. Movable by copy: all state is in the spans, which must outlive it.

@@ -83,7 +83,8 @@ class NonFinite {
   float* poison_;
 };
 
-Status check_sizes(const char* name, const TensorLayout& layout, std::size_t batch, std::size_t rows, std::size_t columns) noexcept {
+Status check_sizes(const char* name, const TensorLayout& layout, std::size_t batch, std::size_t rows,
+                   std::size_t columns) noexcept {
   if (layout.rank != 3)
     return Status::error(StatusCode::kInvalidArgument, "bmm: ", name, " must have 3 dims, it has ", layout.rank);
   if (layout.sizes[0] == batch && layout.sizes[1] == rows && layout.sizes[2] == columns) return {};
@@ -112,8 +113,8 @@ Status check_tensors(const TensorView<const float>& a, const TensorView<const fl
 
 Status plan(const BmmShape& shape, const Gemm& gemm, BmmPlan& plan, Isa isa) noexcept {
   if (shape.rows == 0 || shape.inner == 0 || shape.columns == 0)
-    return Status::error(StatusCode::kInvalidArgument, "bmm: ", shape.rows == 0 ? "rows" : shape.inner == 0 ? "inner" : "columns",
-                         " must be at least 1");
+    return Status::error(StatusCode::kInvalidArgument, "bmm: rows, inner and columns must be at least 1, given ", shape.rows, ", ",
+                         shape.inner, " and ", shape.columns);
   if (gemm.probe == nullptr) return Status::error(StatusCode::kInvalidArgument, "gemm is empty: call gemm_traits first");
   BmmPlan made;
   made.shape = shape;
@@ -125,7 +126,9 @@ Status plan(const BmmShape& shape, const Gemm& gemm, BmmPlan& plan, Isa isa) noe
   made.operand_offset = gemm.operand_offset;
 
   const auto floats = [](std::size_t count) { return sizes::mul(count, sizeof(float)); };
-  const auto end_of = [](std::size_t begin, std::size_t bytes) { return sizes::round_up(sizes::add(begin, bytes), Plan::kAlignment); };
+  const auto end_of = [](std::size_t begin, std::size_t bytes) {
+    return sizes::round_up(sizes::add(begin, bytes), Plan::kAlignment);
+  };
   made.persistent_bytes = gemm.operator_bytes;
   made.tile_offset = end_of(0, floats(made.operand.size()));
   made.rows_offset = end_of(made.tile_offset, sizes::add(floats(sizes::mul(made.row_tile, shape.inner)), kInputPaddingBytes));
@@ -140,7 +143,8 @@ Status plan(const BmmShape& shape, const Gemm& gemm, BmmPlan& plan, Isa isa) noe
 Status bind(const BmmPlan& plan, std::span<std::byte> persistent, std::span<std::byte> scratch, Bmm& gemm) noexcept {
   if (plan.scratch_bytes == 0) return Status::error(StatusCode::kInvalidArgument, "the plan is empty");
   if (plan.gemm_name != std::string_view(gemm_name()))
-    return Status::error(StatusCode::kMismatch, "the plan was made for the GEMMs of '", plan.gemm_name, "', not for ", gemm_name());
+    return Status::error(StatusCode::kMismatch, "the plan was made for the GEMMs of '", plan.gemm_name, "', not for ",
+                         gemm_name());
   Isa isa = Isa::kScalar;
   EDGEATTN_TRY(tensor_isa(plan.isa, isa));
   EDGEATTN_TRY(check_span("persistent", persistent, plan.persistent_bytes));
