@@ -122,7 +122,7 @@ Status write_folded(const std::string& path, const BlockWeights& folded) noexcep
     if (spec.scale != 0) metadata.emplace_back("scale", to_text(spec.scale));
     if (!spec.residual) metadata.emplace_back("residual", "false");
 
-    std::vector<TensorView> tensors;
+    std::vector<NamedTensor> tensors;
     const auto add = [&](const char* name, std::vector<std::size_t> shape, const std::vector<float>& values) {
       tensors.push_back({folded.prefix + name, std::move(shape), values});
     };
