@@ -245,13 +245,13 @@ TEST_CASE("a budget is kept, and too small a one says what would do") {
   const Spec spec{.channels = 128};
   const Shape shape{1, 40, 40};
   Plan unlimited;
-  REQUIRE_OK(plan(spec, shape, {.threads = 2}, kBoard, made_up_gemm(true), unlimited));
+  REQUIRE_OK(plan(spec, shape, {.threads = 8}, kBoard, made_up_gemm(true), unlimited));
   CHECK_FALSE(unlimited.budget_reduced_keys);
   bool reduced = false;
   std::size_t least = 0;
   for (std::size_t budget = unlimited.scratch_bytes; least == 0; budget -= budget / 1024) {
     Plan limited;
-    const Status status = plan(spec, shape, {.threads = 2, .scratch_budget_bytes = budget}, kBoard, made_up_gemm(true), limited);
+    const Status status = plan(spec, shape, {.threads = 8, .scratch_budget_bytes = budget}, kBoard, made_up_gemm(true), limited);
     if (status.ok()) {
       CHECK(limited.scratch_bytes <= budget);
       CHECK(limited.key_block <= unlimited.key_block);
@@ -267,9 +267,9 @@ TEST_CASE("a budget is kept, and too small a one says what would do") {
   }
   CHECK(reduced);
   Plan exact;
-  REQUIRE_OK(plan(spec, shape, {.threads = 2, .scratch_budget_bytes = least}, kBoard, made_up_gemm(true), exact));
+  REQUIRE_OK(plan(spec, shape, {.threads = 8, .scratch_budget_bytes = least}, kBoard, made_up_gemm(true), exact));
   CHECK(exact.scratch_bytes == least);
-  CHECK_FAILS(plan(spec, shape, {.threads = 2, .scratch_budget_bytes = least - 1}, kBoard, made_up_gemm(true), exact),
+  CHECK_FAILS(plan(spec, shape, {.threads = 8, .scratch_budget_bytes = least - 1}, kBoard, made_up_gemm(true), exact),
               StatusCode::kTooSmall, std::to_string(least));
 }
 

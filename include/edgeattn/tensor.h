@@ -216,7 +216,8 @@ struct BmmPlan {
 
   // What bind and bmm use.
   PanelLayout operand;           ///< of the matrices of b
-  std::size_t row_tile = 0;      ///< rows of `a` that are multiplied at once
+  std::size_t row_tile = 0;      ///< most rows of `a` that are multiplied at once
+  std::size_t row_unit = 0;      ///< of which tiles are whole multiples, but for the last
   std::size_t tile_offset = 0;   ///< bytes into scratch: a tile of `a`
   std::size_t rows_offset = 0;   ///< bytes into scratch: a float for each row of a tile
   const char* gemm_name = "";    ///< of Gemm, as are the next two

@@ -25,7 +25,7 @@ struct Slot {
   float* row_max;        ///< [Bq]
   float* row_sum;        ///< [Bq]
   float* rescale;        ///< [Bq]
-  float* poison;         ///< [Bq]
+  float* poison;         ///< [Bq]: of rows of T, then of Y
 
   std::atomic<std::size_t> next_tile;  ///< of this slot's share of its image's tiles
 };

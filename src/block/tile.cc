@@ -22,11 +22,12 @@ class TileWorker {
       unpack_queries();
     }
     multiply(slot_.project, run_.prepared.score_weight, slot_.normalized, slot_.projected);
+    find_overflow();
     clock.mark(Phase::kProject);
 
     for (std::size_t head = 0; head < run_.plan.spec.heads; ++head) {
       std::fill_n(slot_.row_max, rows_, -std::numeric_limits<float>::infinity());
-      std::fill_n(slot_.row_sum, rows_, 0.0f);
+      std::copy_n(slot_.poison, rows_, slot_.row_sum);
       for (std::size_t block = 0; block < run_.plan.key_blocks; ++block) attend(head, block, clock);
       run_.kernels.normalize_rows(of_head(slot_.accumulated, head), slot_.row_sum, rows_, run_.plan.spec.head_channels(),
                                   run_.plan.channel_stride);
@@ -41,6 +42,16 @@ class TileWorker {
  private:
   void multiply(const Operator& op, const float* operand, const float* input, float* output) noexcept {
     run_.multiply(op, operand, rows_, input, output);
+  }
+
+  /// Notes rows of T that are not finite. Products on plain operands do so themselves, in the scores; others leave out what stands
+  /// beside the padding of a depth group, as if infinity times zero were zero.
+  void find_overflow() noexcept {
+    if (run_.plan.keys.plain() && run_.plan.last_keys.plain()) {
+      std::fill_n(slot_.poison, rows_, 0.0f);
+    } else {
+      run_.kernels.poison_rows(slot_.projected, rows_, run_.channels(), run_.plan.channel_stride, slot_.poison);
+    }
   }
 
   /// A head's columns of a buffer that is C wide.

@@ -77,7 +77,7 @@ void map_slot(Plan& plan) noexcept {
   slot(region::kAccumulated, wide, Phase::kScores, Phase::kOut);
   slot(region::kOutput, wide, Phase::kOut, Phase::kTranspose);
   slot(region::kRows, mul(rows, 3, kFloat), Phase::kScores, Phase::kOut);
-  slot(region::kPoison, mul(rows, kFloat), Phase::kOut, Phase::kTranspose);
+  slot(region::kPoison, mul(rows, kFloat), Phase::kProject, Phase::kTranspose);
   plan.slot_bytes = place({plan.slot_regions, plan.slot_region_count});
 }
 

@@ -73,7 +73,7 @@ bool fit(const PlanOptions& options, const Gemm& gemm, Plan& plan) noexcept {
   const std::size_t budget = options.scratch_budget_bytes;
   const std::size_t tokens = plan.shape.tokens();
   const bool forced = options.query_tile != 0;
-  const std::size_t unit = forced ? std::min(options.query_tile, tokens) : sizes::round_up(kSmallestQueryTile, gemm.mr);
+  const std::size_t unit = forced ? std::min(options.query_tile, tokens) : query_unit(gemm.mr);
   const std::size_t largest =
       forced ? unit : largest_query_tile(plan.machine, plan.spec.channels, plan.key_block, gemm.mr);
   const auto fits = [&] {

@@ -21,6 +21,9 @@ inline constexpr std::size_t kMostPasses = 48;
 /// in another order).
 inline constexpr std::size_t kSmallestQueryTile = 4;
 
+/// Rows of which query tiles are whole multiples: passes of a microkernel of `mr` rows.
+constexpr std::size_t query_unit(std::size_t mr) noexcept { return sizes::round_up(kSmallestQueryTile, mr); }
+
 /// The largest key block whose operand of either attention product fills half of a worker's L2, within the bounds above.
 std::size_t largest_key_block(const Machine& machine, std::size_t channels) noexcept;
 

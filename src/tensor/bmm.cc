@@ -12,6 +12,9 @@
 namespace edgeattn {
 namespace {
 
+/// Most rows of a tile: what is copied of them stays in the caches.
+constexpr std::size_t kMostRows = 252;
+
 /// One matrix of a batch.
 struct Matrix {
   const float* data;
@@ -115,12 +118,13 @@ Status plan(const BmmShape& shape, const Gemm& gemm, BmmPlan& plan, Isa isa) noe
   if (shape.rows == 0 || shape.inner == 0 || shape.columns == 0)
     return Status::error(StatusCode::kInvalidArgument, "bmm: rows, inner and columns must be at least 1, given ", shape.rows, ", ",
                          shape.inner, " and ", shape.columns);
-  if (gemm.probe == nullptr) return Status::error(StatusCode::kInvalidArgument, "gemm is empty: call gemm_traits first");
+  if (gemm.probe == nullptr || gemm.mr == 0) return Status::error(StatusCode::kInvalidArgument, "gemm is empty: call gemm_traits first");
   BmmPlan made;
   made.shape = shape;
   EDGEATTN_TRY(tensor_isa(isa, made.isa));
   EDGEATTN_TRY(gemm.probe(shape.inner, shape.columns, made.operand));
-  made.row_tile = balanced_query_tile(shape.rows, 1, gemm.mr);
+  made.row_unit = query_unit(gemm.mr);
+  made.row_tile = cut_queries(shape.rows, made.row_unit, kMostRows, 1).rows();
   made.gemm_name = gemm.name;
   made.operator_bytes = gemm.operator_bytes;
   made.operand_offset = gemm.operand_offset;
@@ -175,15 +179,15 @@ Status bmm(const TensorView<const float>& a, const TensorView<const float>& b, c
   const NonFinite non_finite(kernels, plan, reinterpret_cast<float*>(gemm.scratch_ + plan.rows_offset));
   // XNNPACK may read past its input, which must be rows side by side: the last tile is copied even if it has them.
   const bool in_place = a.stride(2) == 1 && a.stride(1) == shape.inner && shape.inner * sizeof(float) * 2 >= kInputPaddingBytes;
-  const std::size_t tiles = sizes::divide_up(shape.rows, plan.row_tile);
+  const QueryTiles tiles = cut_queries(shape.rows, plan.row_unit, plan.row_tile, 1);
 
   for (std::size_t batch = 0; batch < out.size(0); ++batch) {
     const Matrix left(a, batch), right(b, batch);
     if (batch == 0 || b.stride(0) != 0) pack(kernels, right, plan.operand, operand);
-    for (std::size_t i = 0; i < tiles; ++i) {
-      const QueryTile tile = query_tile(shape.rows, plan.row_tile, i);
+    for (std::size_t i = 0; i < tiles.count; ++i) {
+      const QueryTile tile = tiles[i];
       const float* input = left.at(tile.first, 0);
-      if (!in_place || i + 1 == tiles) {
+      if (!in_place || i + 1 == tiles.count) {
         copy_matrix(kernels, input, tile.rows, shape.inner, left.row_stride, left.column_stride, tile_buffer, shape.inner);
         input = tile_buffer;
       }
