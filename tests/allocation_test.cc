@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "edgeattn/tensor.h"
 #include "harness.h"
 
 /// Counts every allocation and release of the process, on all threads, by standing in for malloc and its family.
@@ -132,6 +133,46 @@ TEST_CASE("plan, prepare and bind leave nothing behind, and runs allocate nothin
     CHECK(run_end.allocations == run_start.allocations);
     CHECK(run_end.releases == run_start.releases);
   }
+}
+
+TEST_CASE("no operation on tensors allocates") {
+  constexpr std::size_t kTokens = 90, kChannels = 24;
+  constexpr BmmShape kScores{.rows = kTokens, .inner = kChannels, .columns = kTokens};
+  const Gemm& traits = gemm();
+  BmmPlan planned;
+  REQUIRE_OK(plan(kScores, traits, planned, isa()));
+  AlignedBytes persistent(planned.persistent_bytes), scratch(planned.scratch_bytes);
+  std::mt19937_64 engine = random_engine(42);
+  std::vector<float> qkv = normal_values(engine, 2 * 3 * kChannels * kTokens), copy(2 * kChannels * kTokens),
+                     scores(2 * kTokens * kTokens);
+
+  const Counts start = count();
+  Bmm product;
+  TensorView<float> tensor, parts[3], q, k, out, back;
+  const auto run = [&] {
+    EDGEATTN_TRY(edgeattn::bind(planned, {persistent.data(), persistent.size()}, {scratch.data(), scratch.size()},
+                                product));
+    EDGEATTN_TRY(wrap(qkv, {2, 3 * kChannels, 9, 10}, tensor));
+    EDGEATTN_TRY(split(tensor, kChannels, 1, parts));
+    EDGEATTN_TRY(permute(parts[0], {0, 2, 3, 1}, q));
+    EDGEATTN_TRY(view(q, {2, kTokens, -1}, q));
+    EDGEATTN_TRY(split(tensor, {kChannels, kChannels, kChannels}, -3, parts));
+    EDGEATTN_TRY(view(parts[1], {2, kChannels, kTokens}, k));
+    EDGEATTN_TRY(wrap(scores, {2, kTokens, kTokens}, out));
+    EDGEATTN_TRY(bmm(q, k, out, product));
+    for (std::ptrdiff_t dim : {0, 1, 2}) EDGEATTN_TRY(softmax(out, dim, out, isa()));
+    EDGEATTN_TRY(contiguous(q, copy, back, isa()));
+    EDGEATTN_TRY(transpose(back, 1, 2, back));
+    // An error does not allocate either.
+    const bool refused = view(back, {-1}, back).code() == StatusCode::kInvalidArgument;
+    return refused ? Status() : Status::error(StatusCode::kMismatch, "viewed");
+  };
+  Status status;
+  for (int i = 0; i < 10 && status.ok(); ++i) status = run();
+  const Counts end = count();
+  REQUIRE_OK(status);
+  CHECK(end.allocations == start.allocations);
+  CHECK(end.releases == start.releases);
 }
 
 TEST_CASE("the counter counts") {

@@ -14,6 +14,7 @@ struct Row {
   Shape shape;
   Layout layout;
   std::size_t key_block;  ///< 0: the plan's choice
+  std::size_t heads = 1;
 };
 
 const Row kRows[] = {
@@ -24,6 +25,9 @@ const Row kRows[] = {
     {"prime pixels", 21, 1, {1, 1, 257}, Layout::kNchw, 96},
     {"one pixel more than a tile", 33, 3, {1, 5, 13}, Layout::kNchw, 32},
     {"few pixels", 96, 32, {3, 1, 3}, Layout::kNhwc, 0},
+    {"heads", 48, 8, {2, 16, 17}, Layout::kNchw, 0, 3},
+    {"heads", 40, 8, {1, 29, 31}, Layout::kNhwc, 96, 5},
+    {"heads, few pixels", 64, 32, {3, 3, 5}, Layout::kNchw, 0, 4},
     {"one pixel", 7, 7, {2, 1, 1}, Layout::kNchw, 0},
 };
 
@@ -32,7 +36,7 @@ std::vector<float> input_of(const Row& row) {
   return normal_values(engine, row.shape.batch * row.channels * row.shape.tokens());
 }
 
-Spec spec_of(const Row& row) { return {.channels = row.channels, .groups = row.groups}; }
+Spec spec_of(const Row& row) { return {.channels = row.channels, .groups = row.groups, .heads = row.heads}; }
 
 PlanOptions options_of(const Row& row, std::size_t threads = 1) {
   return {.layout = row.layout, .threads = threads, .key_block = row.key_block};

@@ -132,7 +132,7 @@ WRONG = [
     ({}, "fold --weights w --output y --threads 2", 2, ["--threads"]),
     ({}, "fold --weights w --output y --norm none --eps 1", 2, ["--eps", "--norm none"]),
     # what this version or this machine does not do, or memory does not allow
-    ({}, f"{PLAN} --heads 4", 1, ["heads", "not supported"]),
+    ({}, f"{PLAN} --heads 5", 1, ["heads", "64 channels", "got 5"]),
     ({}, f"{PLAN} --rescale-output 1e31", 1, ["rescale_output", "1e30"]),
     ({}, f"{PLAN} --groups 7", 1, ["groups", "64", "7"]),
     ({}, f"{PLAN} --threads 2000", 1, ["threads", "1024", "2000"]),
@@ -202,11 +202,11 @@ WRONG = [
     ({}, f"bench --weights {WEIGHTS} --shape 1,64,8,8", 1, ["digits-blocks", "'a0.'", "'am.'"]),
     ({}, f"bench --weights {WEIGHTS} --prefix am. --shape 1,64,8,8", 1, ["digits-blocks", "128", "64"]),
     ({}, "bench --weights nowhere --shape 1,64,8,8", 1, ["nowhere", "No such file"]),
-    ({}, "bench --shape 1,64,8,8 --heads 4", 1, ["heads", "not supported"]),
+    ({}, "bench --shape 1,64,8,8 --heads 5", 1, ["heads", "got 5"]),
     ({}, "fold --weights nowhere --output y", 1, ["nowhere", "No such file"]),
     ({}, f"fold --weights {WEIGHTS} --output y", 1, ["digits-blocks", "'a0.'", "'am.'"]),
     (small(), "fold --weights w --output y --groups 3", 1, ["w: ", "groups", "4", "3"]),
-    (small(), "fold --weights w --output y --groups 2 --heads 2", 1, ["w, ", "heads", "not supported"]),
+    (small(), "fold --weights w --output y --groups 2 --heads 2", 1, ["w, ", "one head", "2 heads"]),
     (small(to_qkv_weight=([12, 4], [1e30] * 48)), "fold --weights w --output y --groups 2", 1, ["w, ", "overflows"]),
     # outputs that cannot be written
     ({}, f"{REAL}/y", 1, ["y/y", "cannot write"]),

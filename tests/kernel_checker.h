@@ -169,7 +169,7 @@ class DenormalMode {
 /// Checks one entry of the table against its contract, over hostile sizes.
 using Check = void(const Kernels& kernels, Findings& findings);
 
-Check check_statistics, check_pack, check_unpack_rows, check_fold;
+Check check_statistics, check_pack, check_unpack_rows, check_fold, check_transpose;
 Check check_exp2, check_softmax, check_accumulate, check_normalize_rows, check_poison_rows, check_add_residual;
 
 /// Checks pack_any_scalar and unpack_rows_any_scalar.

@@ -119,5 +119,19 @@ TEST_CASE("the largest finite inputs do not crash") {
   CHECK(std::none_of(y.begin(), y.end(), [](float value) { return std::isinf(value); }));
 }
 
+TEST_CASE("an overflow of T that meets only zeros makes its pixel NaN too") {
+  constexpr std::size_t kChannels = 5, kTokens = 6, kPixel = 2;
+  io::BlockWeights weights;
+  weights.spec = {.channels = kChannels, .norm = Norm::kNone};
+  weights.score_weight.assign(kChannels * kChannels, 0.0f);
+  weights.score_weight[4 * kChannels] = 3e38f;
+  weights.out_weight.assign(kChannels * kChannels, 0.25f);
+  std::vector<float> x(kChannels * kTokens, 1.0f);
+  std::fill_n(x.begin() + 4 * kTokens, kTokens, 0.0f);
+  x[kPixel] = 10;
+  const std::vector<float> y = TestBlock(weights, {1, 2, 3}, {}).run(x);
+  for (std::size_t i = 0; i < y.size(); ++i) CHECK(std::isnan(y[i]) == (i % kTokens == kPixel));
+}
+
 }  // namespace
 }  // namespace edgeattn::test

@@ -22,8 +22,8 @@ struct Case {
 
 std::string describe(const Case& c) {
   char text[256];
-  std::snprintf(text, sizeof text, "C%zu %s groups %zu B%zu %zux%zu %s threads %zu tile %zu,%zu mean %g", c.spec.channels,
-                to_string(c.spec.norm), c.spec.groups, c.shape.batch, c.shape.height, c.shape.width,
+  std::snprintf(text, sizeof text, "C%zu %s groups %zu heads %zu B%zu %zux%zu %s threads %zu tile %zu,%zu mean %g", c.spec.channels,
+                to_string(c.spec.norm), c.spec.groups, c.spec.heads, c.shape.batch, c.shape.height, c.shape.width,
                 to_string(c.options.layout), c.options.threads, c.options.query_tile, c.options.key_block, c.mean);
   return text;
 }
@@ -67,13 +67,14 @@ Case random_case(Dice& dice) {
   }
   c.spec.norm = dice.one_of({Norm::kGroup, Norm::kGroup, Norm::kInstance, Norm::kBatch, Norm::kNone});
   c.spec.groups = random_divisor(dice, c.spec.channels);
+  c.spec.heads = dice.between(0, 2) == 0 ? random_divisor(dice, c.spec.channels) : 1;
   c.spec.eps = dice.one_of({1e-5, 1e-6, 1e-3});
   c.spec.residual = dice.between(0, 7) != 0;
   c.options.layout = dice.one_of({Layout::kNchw, Layout::kNhwc});
   c.options.threads = dice.between(1, 4);
   if (dice.between(0, 2) == 0) c.options.query_tile = dice.between(4, 70);
   if (dice.between(0, 2) == 0) c.options.key_block = dice.between(1, 200);
-  c.spec.scale = dice.one_of({0.0, 0.0, 0.5, 1.0}) / std::sqrt(static_cast<double>(c.spec.channels));
+  c.spec.scale = dice.one_of({0.0, 0.0, 0.5, 1.0}) / std::sqrt(static_cast<double>(c.spec.head_channels()));
   c.mean = c.spec.norm == Norm::kNone ? dice.one_of({0.0, 0.5}) : dice.one_of({0.0, 0.0, 3.0, 1e4});
   c.spec.rescale_output = dice.one_of({1.0, 1.0, std::numbers::sqrt2, 0.3});
   return c;

@@ -226,7 +226,7 @@ TEST_CASE("write: several tensors, and metadata") {
   const TempDirectory folder;
   const std::string path = folder / "out";
   const std::vector<float> one = {1};
-  const std::vector<io::TensorView> tensors = {{"b", {3, 2}, kValues}, {"a", {}, one}, {"none", {0}, {}}};
+  const std::vector<io::NamedTensor> tensors = {{"b", {3, 2}, kValues}, {"a", {}, one}, {"none", {0}, {}}};
   const io::Metadata metadata = {{"key", "a \"value\""}, {"another", ""}};
   REQUIRE(std::string(io::write_safetensors(path, tensors, metadata).message()) == "");
   io::SafetensorsFile file;
@@ -239,7 +239,7 @@ TEST_CASE("write: several tensors, and metadata") {
   CHECK(values == one);
   CHECK(file.metadata() == io::Metadata{{"another", ""}, {"key", "a \"value\""}});
 
-  const std::vector<io::TensorView> twice = {{"a", {}, one}, {"a", {}, one}};
+  const std::vector<io::NamedTensor> twice = {{"a", {}, one}, {"a", {}, one}};
   const Status status = io::write_safetensors(path, twice);
   CHECK(status.code() == StatusCode::kInvalidArgument);
   CHECK(std::string(status.message()).find("tensor 'a': expected once, given twice") != std::string::npos);

@@ -62,7 +62,7 @@ class EDGEATTN_API SafetensorsFile {
 };
 
 /// A float32 tensor to write.
-struct TensorView {
+struct NamedTensor {
   std::string name;
   std::vector<std::size_t> shape;
   std::span<const float> values;
@@ -70,7 +70,7 @@ struct TensorView {
 
 /// Writes float32 tensors. To a temporary name beside `path`, which is then renamed, unless `path` exists and is no regular
 /// file: that is written directly. kIo names the path and the reason; then nothing is left behind and an old file is untouched.
-EDGEATTN_API Status write_safetensors(const std::string& path, std::span<const TensorView> tensors,
+EDGEATTN_API Status write_safetensors(const std::string& path, std::span<const NamedTensor> tensors,
                                       const Metadata& metadata = {}) noexcept;
 /// The same for one tensor.
 EDGEATTN_API Status write_safetensors(const std::string& path, std::string_view tensor, std::span<const std::size_t> shape,

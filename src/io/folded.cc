@@ -119,7 +119,7 @@ Status write_folded(const std::string& path, const BlockWeights& folded) noexcep
     if (spec.rescale_output != 1) metadata.emplace_back("rescale_output", to_text(spec.rescale_output));
     if (!spec.residual) metadata.emplace_back("residual", "false");
 
-    std::vector<TensorView> tensors;
+    std::vector<NamedTensor> tensors;
     const auto add = [&](const char* name, std::vector<std::size_t> shape, const std::vector<float>& values) {
       tensors.push_back({folded.prefix + name, std::move(shape), values});
     };
