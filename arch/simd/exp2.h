@@ -5,12 +5,25 @@
 namespace edgeattn {
 namespace {
 
-/// 2^x as exp2_polynomial.h says. Max error 0.9 ULP on [-126, 0].
+/// x ← 2^x as exp2_polynomial.h says, in vectors that hide each other's latency. Max error 0.9 ULP on [-126, 0].
+template <size_t kVectors>
+[[gnu::always_inline]] inline void raise(Vec (&x)[kVectors]) {
+  Split parts[kVectors];
+  Vec powers[kVectors];
+  for (size_t v = 0; v < kVectors; ++v) {
+    parts[v] = split(x[v]);
+    powers[v] = broadcast(kExp2Coefficients[kExp2Degree]);
+  }
+  for (size_t i = kExp2Degree; i-- > 0;)
+    for (size_t v = 0; v < kVectors; ++v)
+      powers[v] = fused(powers[v], parts[v].fraction, broadcast(kExp2Coefficients[i]));
+  for (size_t v = 0; v < kVectors; ++v) x[v] = scale(powers[v], parts[v], x[v]);
+}
+
 inline Vec pow2(Vec x) {
-  const Split parts = split(x);
-  Vec power = broadcast(kExp2Coefficients[kExp2Degree]);
-  for (size_t i = kExp2Degree; i-- > 0;) power = fused(power, parts.fraction, broadcast(kExp2Coefficients[i]));
-  return scale(power, parts, x);
+  Vec only[] = {x};
+  raise(only);
+  return only[0];
 }
 
 }  // namespace

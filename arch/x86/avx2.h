@@ -23,6 +23,8 @@ struct All {};
 
 constexpr size_t kLanes = 8;
 constexpr size_t kWideLanes = 4;
+/// Vectors of powers that softmax computes side by side; the processor overlaps iterations by itself.
+constexpr size_t kPowerVectors = 1;
 
 /// Lanes begin ≤ i < end.
 inline Mask lanes(size_t begin, size_t end) {

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""What the compiler made of the NEON kernels: neon_loops_test.py CPU_FAMILY OBJDUMP LIBRARY
+
+The innermost loops of softmax and statistics work on whole vector registers with fused multiply-adds and call nothing,
+and the kernels need no function but those of the compiler's own library and memcpy.
+"""
+import re
+import subprocess
+import sys
+
+CPU, OBJDUMP, LIBRARY = sys.argv[1:]
+# Powers of the softmax; sums of squares, which armv7 has in pairs of VFP registers.
+POWER_STEP = r"^fmla\s+v\d+\.4s" if CPU == "aarch64" else r"^vfma\.f32\s+q\d+"
+SQUARE = r"^fmla\s+v\d+\.2d" if CPU == "aarch64" else r"^vfma\.f64\s+d\d+"
+DEGREE = 6
+BLOCK = 8
+SINGLE_LOAD = r"^v?ldr\s+s\d+"
+CALL = r"^(bl|blx|blr)\b"
+ALLOWED = {"memcpy", "memset", "__aeabi_uidiv", "__aeabi_uidivmod"}
+
+
+def objdump(*options):
+    return subprocess.run([OBJDUMP, "-C", *options, LIBRARY], capture_output=True, text=True, check=True).stdout
+
+
+def functions():
+    """Name → [(address, instruction)], for every function of the library."""
+    found = {}
+    for line in objdump("-d", "--no-show-raw-insn").splitlines():
+        if head := re.match(r"[0-9a-f]+ <(.*)>:$", line):
+            name = head[1].replace("(anonymous namespace)::", "").split("(")[0]
+            body = found.setdefault(name.removeprefix("edgeattn::"), [])
+        elif instruction := re.match(r"\s*([0-9a-f]+):\s+(.*)", line):
+            body.append((int(instruction[1], 16), instruction[2]))
+    return found
+
+
+def innermost_loops(body):
+    """The instructions between the target of every backward branch and that branch, but for loops around others."""
+    spans = []
+    for address, text in body:
+        branch = re.match(r"(?:b|cbn?z|tbn?z)[a-z.]*\s+(?:.*,\s*)?([0-9a-f]+) <", text)
+        if branch and not re.match(CALL, text) and body[0][0] <= int(branch[1], 16) <= address:
+            spans.append((int(branch[1], 16), address))
+    inner = [(first, last) for first, last in spans
+             if not any(first <= f and l <= last and (f, l) != (first, last) for f, l in spans)]
+    return [[text for address, text in body if first <= address <= last] for first, last in inner]
+
+
+def count(loop, pattern):
+    return sum(bool(re.search(pattern, text)) for text in loop)
+
+
+CODE = functions()
+
+
+def test_softmax_raises_whole_vectors():
+    loops = [loop for loop in innermost_loops(CODE["softmax_neon"]) if count(loop, POWER_STEP) >= DEGREE]
+    assert loops, "no loop with a power's fused multiply-adds"
+    assert max(count(loop, POWER_STEP) for loop in loops) >= 2 * DEGREE, "no loop raises vectors side by side"
+    for loop in loops:
+        assert count(loop, CALL) == 0, "the loop calls a function"
+
+
+def test_extremes_compare_whole_vectors():
+    comparison = r"^fmaxnm\s+v\d+\.4s" if CPU == "aarch64" else r"^vcgt\.f32\s+q\d+"
+    loops = [loop for loop in innermost_loops(CODE["extremes"]) if count(loop, comparison) >= 4]
+    assert loops, "no loop compares four rows"
+    assert all(count(loop, CALL) == 0 for loop in loops), "the loop calls a function"
+
+
+def test_statistics_sum_whole_vectors():
+    squares = BLOCK // 2 if CPU == "aarch64" else BLOCK
+    loops = [loop for loop in innermost_loops(CODE["statistics_neon"]) if count(loop, SQUARE) >= squares]
+    assert all(count(loop, CALL) == 0 for loop in loops), "the loop calls a function"
+    whole = [loop for loop in loops if count(loop, SINGLE_LOAD) == 0]
+    assert len(whole) >= 2, "a loop over tokens and one over channels were expected"
+
+
+def test_no_library_functions():
+    needed = {line.split()[-1] for line in objdump("-t").splitlines() if "*UND*" in line}
+    assert needed <= ALLOWED, f"needs {sorted(needed - ALLOWED)}"
+
+
+def main():
+    passed = failed = 0
+    for name, test in list(globals().items()):
+        if not name.startswith("test_"):
+            continue
+        try:
+            test()
+            passed += 1
+        except (AssertionError, KeyError) as error:
+            failed += 1
+            print(f"{name}: {type(error).__name__} {error}")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
