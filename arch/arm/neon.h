@@ -85,8 +85,10 @@ inline float sum(Vec v) { return vaddvq_f32(v); }
 inline float largest(Vec v) { return vmaxvq_f32(v); }
 inline float smallest(Vec v) { return vminvq_f32(v); }
 #else
-inline Vec larger(Vec v, Vec best) { return vbslq_f32(vcgtq_f32(v, best), v, best); }
-inline Vec smaller(Vec v, Vec best) { return vbslq_f32(vcltq_f32(v, best), v, best); }
+// Not by vcgtq_f32 and the like: GCC takes these apart into scalars on armv7 without -funsafe-math-optimizations.
+inline Vec number_or(Vec v, Vec other) { return vbslq_f32(vceqq_f32(v, v), v, other); }
+inline Vec larger(Vec v, Vec best) { return vmaxq_f32(number_or(v, best), best); }
+inline Vec smaller(Vec v, Vec best) { return vminq_f32(number_or(v, best), best); }
 
 template <class Combine>
 inline float reduce(Vec v, Combine combine_pairs) {
@@ -113,9 +115,10 @@ inline Split split(Vec x) {
   const Vec biased = add(x, rounder);
   return {biased, subtract(x, subtract(biased, rounder))};
 }
+/// For x ≤ 0.
 inline Vec scale(Vec power, const Split& split, Vec x) {
   const Vec two_to_n = as_floats(vshlq_n_u32(as_bits(split.biased), 23));
-  const uint32x4_t below = vcltq_f32(x, broadcast(kExp2Smallest));
+  const uint32x4_t below = vcagtq_f32(x, broadcast(kExp2Smallest));
   return as_floats(vbicq_u32(as_bits(multiply(power, two_to_n)), below));
 }
 
