@@ -4,9 +4,12 @@
 The innermost loops of softmax and statistics work on whole vector registers with fused multiply-adds and call nothing,
 and the kernels need no function but those of the compiler's own library and memcpy.
 """
-import re
-import subprocess
+import pathlib
 import sys
+
+sys.dont_write_bytecode = True  # the source tree stays as it is
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
+from disassembly import CALL, count, functions, loops_of, objdump
 
 CPU, OBJDUMP, LIBRARY = sys.argv[1:]
 # Powers of the softmax; sums of squares, which armv7 has in pairs of VFP registers.
@@ -15,52 +18,12 @@ SQUARE = r"^fmla\s+v\d+\.2d" if CPU == "aarch64" else r"^vfma\.f64\s+d\d+"
 DEGREE = 6
 BLOCK = 8
 SINGLE_LOAD = r"^v?ldr\s+s\d+"
-CALL = r"^(bl|blx|blr)\b"
 ALLOWED = {"memcpy", "memset", "__aeabi_uidiv", "__aeabi_uidivmod"}
-
-
-def objdump(*options):
-    return subprocess.run([OBJDUMP, "-C", *options, LIBRARY], capture_output=True, text=True, check=True).stdout
-
-
-def functions():
-    """Name → [(address, instruction)], for every function of the library."""
-    found = {}
-    for line in objdump("-d", "--no-show-raw-insn").splitlines():
-        if head := re.match(r"[0-9a-f]+ <(.*)>:$", line):
-            body = found.setdefault(head[1], [])
-        elif instruction := re.match(r"\s*([0-9a-f]+):\s+(.*)", line):
-            body.append((int(instruction[1], 16), instruction[2]))
-    return found
-
-
-CODE = functions()
-
-
-def innermost_loops(*names):
-    """The innermost loops of functions named so, each a list of instructions. Inlined or not, helpers count alike."""
-    bodies = [body for name, body in CODE.items() if re.search(rf"\b({'|'.join(names)})\b", name.split("(float")[0])]
-    return [loop for body in bodies for loop in loops_of(body)]
-
-
-def loops_of(body):
-    """What lies between the target of every backward branch and that branch, but for loops around others."""
-    spans = []
-    for address, text in body:
-        branch = re.match(r"(?:b|cbn?z|tbn?z)[a-z.]*\s+(?:.*,\s*)?([0-9a-f]+) <", text)
-        if branch and not re.match(CALL, text) and body[0][0] <= int(branch[1], 16) <= address:
-            spans.append((int(branch[1], 16), address))
-    inner = [(first, last) for first, last in spans
-             if not any(first <= f and l <= last and (f, l) != (first, last) for f, l in spans)]
-    return [[text for address, text in body if first <= address <= last] for first, last in inner]
-
-
-def count(loop, pattern):
-    return sum(bool(re.search(pattern, text)) for text in loop)
+CODE = functions(OBJDUMP, LIBRARY)
 
 
 def test_softmax_raises_whole_vectors():
-    loops = [loop for loop in innermost_loops("softmax_neon", "weights_and_sum") if count(loop, POWER_STEP) >= DEGREE]
+    loops = [loop for loop in loops_of(CODE, "softmax_neon", "weights_and_sum") if count(loop, POWER_STEP) >= DEGREE]
     assert loops, "no loop with a power's fused multiply-adds"
     assert max(count(loop, POWER_STEP) for loop in loops) >= 2 * DEGREE, "no loop raises vectors side by side"
     for loop in loops:
@@ -69,21 +32,22 @@ def test_softmax_raises_whole_vectors():
 
 def test_extremes_compare_whole_vectors():
     comparison = r"^fmaxnm\s+v\d+\.4s" if CPU == "aarch64" else r"^vmax\.f32\s+q\d+"
-    loops = [loop for loop in innermost_loops("extremes") if count(loop, comparison) >= 4]
+    loops = [loop for loop in loops_of(CODE, "extremes") if count(loop, comparison) >= 4]
     assert loops, "no loop compares four rows"
     assert all(count(loop, CALL) == 0 for loop in loops), "the loop calls a function"
 
 
 def test_statistics_sum_whole_vectors():
     squares = BLOCK // 2 if CPU == "aarch64" else BLOCK
-    loops = [loop for loop in innermost_loops("statistics_neon", "adjacent_channels", "contiguous_channel") if count(loop, SQUARE) >= squares]
+    loops = [loop for loop in loops_of(CODE, "statistics_neon", "adjacent_channels", "contiguous_channel")
+             if count(loop, SQUARE) >= squares]
     assert all(count(loop, CALL) == 0 for loop in loops), "the loop calls a function"
     whole = [loop for loop in loops if count(loop, SINGLE_LOAD) == 0]
     assert len(whole) >= 2, "a loop over tokens and one over channels were expected"
 
 
 def test_no_library_functions():
-    needed = {line.split()[-1] for line in objdump("-t").splitlines() if "*UND*" in line}
+    needed = {line.split()[-1] for line in objdump(OBJDUMP, LIBRARY, "-t").splitlines() if "*UND*" in line}
     assert needed <= ALLOWED, f"needs {sorted(needed - ALLOWED)}"
 
 

@@ -28,7 +28,8 @@ struct All {};
 
 constexpr size_t kLanes = 4;
 constexpr size_t kWideLanes = 2;
-/// In-order cores wait for a result four to eight cycles.
+// In-order cores wait for a result four to eight cycles; armv7 has half the registers.
+constexpr bool kShortChains = true;
 #if defined(__aarch64__)
 constexpr size_t kPowerVectors = 4;
 #else
@@ -107,20 +108,22 @@ inline float smallest(Vec v) {
 #endif
 
 struct Split {
-  Vec biased;  ///< n + 127 in the low bits
+  Vec two_to_n;
   Vec fraction;
 };
+/// For x ≤ 0. What counts as 0 becomes -127, of which two_to_n is 0: then x need not be kept in a register.
 inline Split split(Vec x) {
-  const Vec rounder = broadcast(kExp2Rounder);
-  const Vec biased = add(x, rounder);
-  return {biased, subtract(x, subtract(biased, rounder))};
-}
-/// For x ≤ 0.
-inline Vec scale(Vec power, const Split& split, Vec x) {
-  const Vec two_to_n = as_floats(vshlq_n_u32(as_bits(split.biased), 23));
+#if defined(__aarch64__)
+  const uint32x4_t below = vcltq_f32(x, broadcast(kExp2Smallest));
+#else
   const uint32x4_t below = vcagtq_f32(x, broadcast(kExp2Smallest));
-  return as_floats(vbicq_u32(as_bits(multiply(power, two_to_n)), below));
+#endif
+  const Vec kept = vbslq_f32(below, broadcast(kExp2Smallest - 1), x);
+  const Vec rounder = broadcast(kExp2Rounder);
+  const Vec biased = add(kept, rounder);
+  return {as_floats(vshlq_n_u32(as_bits(biased), 23)), subtract(kept, subtract(biased, rounder))};
 }
+inline Vec scale(Vec power, const Split& split, Vec) { return multiply(power, split.two_to_n); }
 
 inline WideMask wide_lanes(size_t end) { return {end}; }
 inline float32x2_t load_pair(const float* from, All) { return vld1_f32(from); }
@@ -180,8 +183,15 @@ inline Wide keep(Wide v, All) { return v; }
   const float32x4x2_t upper = vtrnq_f32(rows[0], rows[1]);
   const float32x4x2_t lower = vtrnq_f32(rows[2], rows[3]);
   for (size_t i = 0; i < 2; ++i) {
+#if defined(__aarch64__)
+    const float64x2_t above = vreinterpretq_f64_f32(upper.val[i]);
+    const float64x2_t below = vreinterpretq_f64_f32(lower.val[i]);
+    rows[i] = vreinterpretq_f32_f64(vzip1q_f64(above, below));
+    rows[i + 2] = vreinterpretq_f32_f64(vzip2q_f64(above, below));
+#else
     rows[i] = vcombine_f32(vget_low_f32(upper.val[i]), vget_low_f32(lower.val[i]));
     rows[i + 2] = vcombine_f32(vget_high_f32(upper.val[i]), vget_high_f32(lower.val[i]));
+#endif
   }
 }
 

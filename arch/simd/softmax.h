@@ -22,13 +22,17 @@ struct Extremes {
     high[i] = broadcast(-kInfinity);
     low[i] = broadcast(kInfinity);
   }
-  for_lanes(keys, [&](size_t j, auto mask) {
+  const auto visit = [&](size_t j, auto mask) {
     for (size_t i = 0; i < kSoftmaxRows; ++i) {
       const Vec score = load(rows[i] + j, mask);
       high[i] = larger(choose(mask, score, high[i]), high[i]);
       low[i] = smaller(choose(mask, score, low[i]), low[i]);
     }
-  });
+  };
+  // The partial vector first: after it, the loop would have to keep its results twice.
+  const size_t whole = keys / kLanes * kLanes;
+  if (whole < keys) visit(whole, lanes(0, keys - whole));
+  for (size_t j = 0; j < whole; j += kLanes) visit(j, All{});
   Extremes result;
   for (size_t i = 0; i < kSoftmaxRows; ++i) {
     result.max[i] = largest(high[i]);

@@ -23,7 +23,9 @@ struct All {};
 
 constexpr size_t kLanes = 8;
 constexpr size_t kWideLanes = 4;
-/// Vectors of powers that softmax computes side by side; the processor overlaps iterations by itself.
+/// Whether a power is worth more operations in a shorter chain, and vectors of powers that softmax computes side by side:
+/// here the processor overlaps iterations by itself.
+constexpr bool kShortChains = false;
 constexpr size_t kPowerVectors = 1;
 
 /// Lanes begin ≤ i < end.
