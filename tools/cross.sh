@@ -15,7 +15,7 @@ esac
 shift
 if [[ $# -gt 0 ]]; then cores=("$@"); fi
 
-tools/setup.sh "g++-$triplet" qemu-user meson ninja-build pkg-config python3 nlohmann-json3-dev libcli11-dev doctest-dev
+tools/setup.sh "g++-${triplet/_/-}" qemu-user meson ninja-build pkg-config python3 nlohmann-json3-dev libcli11-dev doctest-dev
 base=build/cross/$arch
 sysroot=$PWD/$base/sysroot
 tools/sysroot.sh "$debian" "$sysroot"

@@ -7,7 +7,7 @@ set -euo pipefail
 declare -A tool_of=([g++]=g++ [meson]=meson [ninja-build]=ninja [pkg-config]=pkg-config [python3]=python3
                     [mmdebstrap]=mmdebstrap [qemu-user]=qemu-aarch64 [llvm-19]=llvm-mca-19
                     [g++-aarch64-linux-gnu]=aarch64-linux-gnu-g++ [g++-arm-linux-gnueabihf]=arm-linux-gnueabihf-g++
-                    [g++-x86_64-linux-gnu]=x86_64-linux-gnu-g++)
+                    [g++-x86-64-linux-gnu]=x86_64-linux-gnu-g++)
 wanted=(g++ meson ninja-build pkg-config python3 libxnnpack-dev libpthreadpool-dev nlohmann-json3-dev libcli11-dev
         doctest-dev)
 case ${1:-} in
