@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 SOURCE = pathlib.Path(sys.argv[1])
-BASIC = ("bash", "dirname", "id", "grep", "dpkg-query", "mkdir", "env")
+BASIC = ("bash", "dirname", "id", "grep", "dpkg-query", "mkdir", "rm", "env")
 BUILD = ("meson", "ninja", "pkg-config", "python3")
 
 # What is called, programs it finds beside the basic ones, whether there is an apt-get, what the last line must say.

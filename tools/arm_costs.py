@@ -77,7 +77,8 @@ def kernel_loops(code):
 def gemm_loops(code):
     """The loops of XNNPACK's float32 GEMM microkernels, and their multiply-adds an iteration."""
     loops = [loop for body in code for loop in loops_of(code, re.escape(body))]
-    return [(loop, 4 * count(loop, GEMM_STEP)) for loop in loops if count(loop, GEMM_STEP) >= 48 and not count(loop[:-1], ELSEWHERE)]
+    return [(loop, 4 * count(loop, GEMM_STEP)) for loop in loops
+            if count(loop, GEMM_STEP) >= 48 and not count(loop[:-1], ELSEWHERE)]
 
 
 def plan(build, core, channels, side):
@@ -135,7 +136,8 @@ def report(build, mca):
         shares.append(share)
         tiles.append(picked)
     boards = [f"{board} ({core})" for board, core, _ in BOARDS]
-    parts += ["Share of a run that softmax, and all other kernels together, should have; the rest is GEMMs. NCHW, the plan's tiles:",
+    parts += ["Share of a run that softmax, and all other kernels together, should have; the rest is GEMMs. NCHW, and the "
+              "plan's tiles:",
               table(["block"] + boards, shares),
               f"The largest share of one kernel here is {worst:.1f} %, where {LARGEST_SHARE} % is the limit.",
               f"Tiles that the planner picks with {THREADS} threads, and the scratch that they take:",

@@ -7,9 +7,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 arch=${1:-}
 case $arch in
-  aarch64) triplet=aarch64-linux-gnu debian=arm64 cores=(cortex-a72 cortex-a53 cortex-a76) ;;
-  armhf) triplet=arm-linux-gnueabihf debian=armhf cores=(cortex-a15 cortex-a53) ;;
-  x86_64) triplet=x86_64-linux-gnu debian=amd64 cores=(Nehalem Haswell EPYC) ;;
+  aarch64) triplet=aarch64-linux-gnu debian=arm64 qemu=qemu-aarch64 cores=(cortex-a72 cortex-a53 cortex-a76) ;;
+  armhf) triplet=arm-linux-gnueabihf debian=armhf qemu=qemu-arm cores=(cortex-a15 cortex-a53) ;;
+  x86_64) triplet=x86_64-linux-gnu debian=amd64 qemu=qemu-x86_64 cores=(Nehalem Haswell EPYC) ;;
   *) echo "usage: tools/cross.sh aarch64|armhf|x86_64 [CORE...]" >&2; exit 2 ;;
 esac
 shift
@@ -33,7 +33,8 @@ emulate "${cores[0]}"
 werror=false
 if [[ ${CI:-} == true ]]; then werror=true; fi
 tools/build.sh "cross/$arch/build" --cross-file "$base/sysroot.ini" --cross-file "cross/$triplet.ini" \
-  --buildtype=release --prefix=/usr/local --libdir=lib -Dpkgconfig.relocatable=true -Dtests=enabled -Dbench=disabled -Dwerror=$werror
+  --buildtype=release --prefix=/usr/local --libdir=lib -Dpkgconfig.relocatable=true \
+  -Dtests=enabled -Dbench=disabled -Dwerror=$werror
 
 # The command line is the same on all cores, and tested on the first.
 logs=()
@@ -57,7 +58,10 @@ rm -r "$base/$name/usr"
 cp LICENSE "$base/$name"
 tar -C "$base" --owner=0 --group=0 -czf "$base/$name.tar.gz" "$name"
 echo
-echo "packed $base/$name.tar.gz"
-
+echo "packed $base/$name.tar.gz, whose tool runs:"
+blocks=tests/data/digits-blocks.safetensors activations=tests/data/digits-activations.safetensors
+"$qemu" "$base/$name/bin/edgeattn" run --weights "$blocks" --prefix am. --output /dev/null \
+  --input "$activations" --tensor am.step0.input --reference "$activations" --reference-tensor am.step0.output || status=1
+echo
 python3 tools/sum_tests.py "${logs[@]}" || status=1
 exit "$status"

@@ -15,6 +15,7 @@ mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial"
 options=(-q -o "APT::Architecture=$arch" -o "APT::Architectures=$arch" -o "Dir::State=$apt/state"
          -o "Dir::State::status=$apt/status" -o "Dir::Cache=$apt/cache" -o "APT::Sandbox::User=" -o Acquire::Retries=3
          -o APT::Get::List-Cleanup=false -o Acquire::Languages=none)
+rm -f "$apt"/cache/archives/*.deb
 log=$apt/log
 if ! apt-get "${options[@]}" update > "$log" 2>&1; then
   echo "not all package lists of $arch are to be had; going on with the others ($log)" >&2
