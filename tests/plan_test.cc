@@ -266,7 +266,7 @@ TEST_CASE("a budget is kept, and too small a one says what would do") {
     }
     CHECK(status.code() == StatusCode::kTooSmall);
     const std::string message = status.message();
-    least = std::stoull(message.substr(message.find("at least ") + 9));
+    least = static_cast<std::size_t>(std::stoull(message.substr(message.find("at least ") + 9)));
     CHECK(least > budget);
   }
   CHECK(reduced);

@@ -60,10 +60,10 @@ Case random_case(Dice& dice) {
     c.shape = {dice.between(1, 3), dice.between(1, 9), dice.between(1, 9)};
   } else if (regime < 8) {  // around one key block
     c.spec.channels = dice.between(1, 48);
-    c.shape = {dice.between(1, 2), dice.between(15, 24), dice.between(15, 24)};
+    c.shape = {dice.between(1, 2), dice.between(15, sample() ? 19 : 24), dice.between(15, sample() ? 19 : 24)};
   } else {  // several key blocks
     c.spec.channels = dice.between(1, 20);
-    c.shape = {1, dice.between(25, 40), dice.between(25, 40)};
+    c.shape = {1, dice.between(25, sample() ? 28 : 40), dice.between(25, sample() ? 28 : 40)};
   }
   c.spec.norm = dice.one_of({Norm::kGroup, Norm::kGroup, Norm::kInstance, Norm::kBatch, Norm::kNone});
   c.spec.groups = random_divisor(dice, c.spec.channels);
@@ -94,6 +94,7 @@ void check_case(const Case& c, Dice& dice, std::uint64_t stream, double& worst) 
   const ErrorBound bound = judge(reference(weights, c.shape, c.options.layout, x), c.shape, x, y);
   CHECK_MESSAGE(bound.worst_excess <= c.allowed, "error ", bound.worst_error, " is ", bound.worst_excess, " of the bound");
   worst = std::max(worst, bound.worst_excess);
+  if (sample() && stream % 4 != 0) return;
 
   std::vector<float> in_place = x;
   block.run_in_place(in_place);
@@ -101,7 +102,8 @@ void check_case(const Case& c, Dice& dice, std::uint64_t stream, double& worst) 
 }
 
 TEST_CASE("random specs stay within the error bound") {
-  const std::size_t cases = sample() ? 100 : 360;
+  const bool best = isa() == detect_machine().best_isa();
+  const std::size_t cases = !sample() ? 360 : best ? 100 : 30;
   double worst = 0;
   for (std::uint64_t stream = 0; stream < cases; ++stream) {
     Dice dice(stream);
@@ -119,6 +121,7 @@ TEST_CASE("chosen specs stay within the error bound") {
     spec.groups = groups;
     return spec;
   };
+  const std::size_t large = sample() ? 32 : 64;
   const Case rows[] = {
       {gn(1, 1), {1, 1, 1}, {}, 0},
       {gn(1, 1), {3, 1, 2}, {}, 0},
@@ -131,7 +134,7 @@ TEST_CASE("chosen specs stay within the error bound") {
       {gn(32, 32), {1, 1, 257}, {.query_tile = 4}, 0},                // a lone last row
       {gn(32, 32), {1, 3, 11}, {.threads = 3, .query_tile = 32}, 0},  // 33 = 32 + 1
       {gn(512, 32), {1, 8, 8}, {.threads = 2}, 0},
-      {gn(8, 4), {1, 64, 64}, {.threads = 2}, 0},
+      {gn(8, 4), {1, large, large}, {.threads = 2}, 0},
       // Scores of ±30 to ±300: rounding decides between near ties, in the naive formula as here (docs/engine.md, Accuracy).
       {gn(64, 8), {1, 9, 9}, {.threads = 2}, 0, 3, 3},
       {gn(64, 8), {1, 9, 9}, {.threads = 2}, 0, 9, 3},

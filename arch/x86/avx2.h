@@ -23,6 +23,10 @@ struct All {};
 
 constexpr size_t kLanes = 8;
 constexpr size_t kWideLanes = 4;
+/// Whether a power is worth more operations in a shorter chain, and vectors of powers that softmax computes side by side:
+/// here the processor overlaps iterations by itself.
+constexpr bool kShortChains = false;
+constexpr size_t kPowerVectors = 1;
 
 /// Lanes begin ≤ i < end.
 inline Mask lanes(size_t begin, size_t end) {

@@ -24,6 +24,8 @@ struct All {};
 
 constexpr size_t kLanes = 16;
 constexpr size_t kWideLanes = 8;
+constexpr bool kShortChains = false;
+constexpr size_t kPowerVectors = 1;
 
 inline Mask lanes(size_t begin, size_t end) {
   const uint32_t below_end = end < kLanes ? (1u << end) - 1 : 0xFFFF;

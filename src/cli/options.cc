@@ -19,7 +19,7 @@ constexpr auto kIsas = {Isa::kAuto, Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa:
 template <class Enum>
 CLI::Validator one_of(std::initializer_list<Enum> values) {
   std::string names;
-  for (Enum value : values) names += (names.empty() ? "" : "|") + std::string(to_string(value));
+  for (Enum value : values) names.append(names.empty() ? "" : "|").append(to_string(value));
   const auto check = [values, names](const std::string& text) {
     for (Enum value : values)
       if (text == to_string(value)) return std::string();
