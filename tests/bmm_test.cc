@@ -79,7 +79,7 @@ TEST_CASE("bmm multiplies matrices of any sizes and strides") {
     TestBmm test(shape);
     for (Order a_order : kOrders) {
       for (Order b_order : kOrders) {
-        const std::size_t batch = 1 + static_cast<std::size_t>(engine() % 3);
+        const auto batch = static_cast<std::size_t>(1 + engine() % 3);
         CAPTURE(shape.rows);
         CAPTURE(shape.inner);
         CAPTURE(shape.columns);
@@ -133,8 +133,7 @@ TEST_CASE("what is not finite comes out of bmm as it comes out of a plain sum") 
             std::vector<float> b_values = normal_values(engine, shape.inner * shape.columns);
             if (beside_zeros) std::fill_n((in_a ? b_values : a_values).begin(), (in_a ? b_values : a_values).size(), 0.0f);
             std::vector<float>& spoiled = in_a ? a_values : b_values;
-            const std::uint64_t place = attempt == 0 ? spoiled.size() - 1 : engine() % spoiled.size();
-            spoiled[static_cast<std::size_t>(place)] = bad;
+            spoiled[attempt == 0 ? spoiled.size() - 1 : static_cast<std::size_t>(engine() % spoiled.size())] = bad;
             std::vector<float> results(shape.rows * shape.columns);
             TensorView<const float> a, b;
             TensorView<float> out;
