@@ -1,4 +1,5 @@
 #include <atomic>
+#include <numeric>
 #include <string>
 #include <thread>
 
@@ -31,11 +32,11 @@ const Row kRows[] = {
     {"one pixel", 7, 7, {2, 1, 1}, Layout::kNchw, 0},
 };
 
-/// A row of the table; emulated, with a fourth of every group's channels, and no images of more than a few hundred pixels.
+/// A row of the table; emulated, with a fourth of the channels, and no images of more than a few hundred pixels.
 Row sized(Row row) {
   if (!sample()) return row;
-  const std::size_t in_group = row.channels / row.groups;
-  row.channels = row.groups * ((in_group + 3) / 4);
+  const std::size_t unit = std::lcm(row.groups, row.heads);
+  row.channels = unit * ((row.channels / unit + 3) / 4);
   if (row.shape.tokens() > 400) row.shape = {row.shape.batch, 17, 19};
   return row;
 }

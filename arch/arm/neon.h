@@ -30,6 +30,7 @@ constexpr size_t kLanes = 4;
 constexpr size_t kWideLanes = 2;
 // In-order cores wait for a result four to eight cycles; armv7 has half the registers.
 constexpr bool kShortChains = true;
+constexpr bool kQuickMaskedStores = false;
 #if defined(__aarch64__)
 constexpr size_t kPowerVectors = 4;
 #else

@@ -51,9 +51,6 @@ template <bool kStreamed>
   }
 }
 
-/// Masked stores take long where a mask is no register of its own but a vector.
-constexpr bool kQuickMaskedStores = sizeof(Mask) < sizeof(Vec);
-
 /// Any number of rows and columns, without a band that would suit them.
 inline void edge(const Transposition& to, size_t rows, size_t columns) {
   const size_t whole_rows = rows - rows % kLanes;

@@ -27,6 +27,8 @@ constexpr size_t kWideLanes = 4;
 /// here the processor overlaps iterations by itself.
 constexpr bool kShortChains = false;
 constexpr size_t kPowerVectors = 1;
+/// Whether masked stores take no longer than others: where a mask is a register of its own.
+constexpr bool kQuickMaskedStores = false;
 
 /// Lanes begin ≤ i < end.
 inline Mask lanes(size_t begin, size_t end) {

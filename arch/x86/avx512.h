@@ -26,6 +26,7 @@ constexpr size_t kLanes = 16;
 constexpr size_t kWideLanes = 8;
 constexpr bool kShortChains = false;
 constexpr size_t kPowerVectors = 1;
+constexpr bool kQuickMaskedStores = true;
 
 inline Mask lanes(size_t begin, size_t end) {
   const uint32_t below_end = end < kLanes ? (1u << end) - 1 : 0xFFFF;
