@@ -3,7 +3,7 @@
 #define EDGEATTN_KERNELS(isa)                                                                     \
   {                                                                                               \
     statistics_##isa, pack_##isa, unpack_rows_##isa, exp2_##isa, softmax_##isa, accumulate_##isa, \
-        normalize_rows_##isa, poison_rows_##isa, add_residual_##isa, fold_##isa                   \
+        normalize_rows_##isa, poison_rows_##isa, add_residual_##isa, fold_##isa, transpose_##isa  \
   }
 
 namespace edgeattn {

@@ -48,8 +48,8 @@ struct PackStrip {
   const float* mean;      ///< [channels]
   const float* scale;     ///< [channels]
   const float* shift;     ///< [channels]
-  Panels keys;            ///< K side of the key block: columns are tokens, depth is channels
-  Panels values;          ///< V side of the key block: columns are channels, depth is tokens
+  Panels keys;            ///< K side of the key block: columns are tokens, depth is channels; null data leaves it out
+  Panels values;          ///< V side of the key block: columns are channels, depth is tokens; null data leaves it out
 };
 
 /// Writes x̂[t, c] = (x[t, c] - mean[c])·scale[c] + shift[c] (one subtraction, one fused multiply-add) as column
@@ -105,9 +105,10 @@ struct OutputTile {
   size_t channel_stride;  ///< 1 for NHWC
   size_t tokens;
   size_t channels;
+  float factor = 1;       ///< on the sum; 1 leaves its bits alone
 };
 
-/// y[t, c] = x[t, c] + (tile[t, c] + poison[t]). Bits are the same on every ISA.
+/// y[t, c] = (x[t, c] + (tile[t, c] + poison[t]))·factor, not fused. Bits are the same on every ISA.
 using add_residual_fn = void(const OutputTile& output);
 
 /// out[i, j] = Σ_k left[i·left_row + k·left_depth]·right[k·right_row + j], products and sums in float64, k ascending.
@@ -115,6 +116,12 @@ using add_residual_fn = void(const OutputTile& output);
 /// @param out  [rows, columns], row stride `columns`; rows ≤ 4, columns ≤ 32
 using fold_fn = void(const float* left, size_t left_row, size_t left_depth, const float* right, size_t right_row, size_t rows,
                      size_t columns, size_t depth, double* out);
+
+/// out[c, r] = in[r, c], bits as they are, whatever type of 4 bytes they are of.
+///
+/// @param in   [rows, columns], row stride `in_stride`
+/// @param out  [columns, rows], row stride `out_stride`
+using transpose_fn = void(const float* in, size_t in_stride, float* out, size_t out_stride, size_t rows, size_t columns);
 
 struct Kernels {
   statistics_fn* statistics;
@@ -127,6 +134,7 @@ struct Kernels {
   poison_rows_fn* poison_rows;
   add_residual_fn* add_residual;
   fold_fn* fold;
+  transpose_fn* transpose;
 };
 
 /// Which variants to take, as a ladder: each rung includes those below it on the same architecture.
@@ -154,7 +162,8 @@ unpack_rows_fn unpack_rows_any_scalar;
   normalize_rows_fn normalize_rows_##isa;   \
   poison_rows_fn poison_rows_##isa;         \
   add_residual_fn add_residual_##isa;       \
-  fold_fn fold_##isa
+  fold_fn fold_##isa;                       \
+  transpose_fn transpose_##isa
 
 EDGEATTN_DECLARE_KERNELS(scalar);
 EDGEATTN_DECLARE_KERNELS(avx2);

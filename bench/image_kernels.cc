@@ -1,5 +1,7 @@
 // Kernels that pass over a whole image, which a run finds outside the caches.
 
+#include <cstring>
+
 #include "block/operands.h"
 #include "kernel_cases.h"
 #include "plan/memory_map.h"
@@ -98,10 +100,37 @@ void time_add_residual(benchmark::State& state, const Kernels& kernels, const Im
   count_floats_moved(state, 3 * image.size(), seconds);
 }
 
+/// From the layout of `image` to the other one, on pieces of memory in turn.
+template <class Copy>
+void time_copy(benchmark::State& state, const Image& image, Copy copy) {
+  ColdPieces pieces(2 * image.size());
+  const double seconds = best_seconds(state, [&] {
+    float* const x = pieces.next();
+    copy(x, x + image.size());
+    benchmark::ClobberMemory();
+  });
+  count_floats_moved(state, 2 * image.size(), seconds);
+}
+
+void time_transpose(benchmark::State& state, const Kernels& kernels, const Image& image) {
+  const std::size_t rows = image.nchw ? image.channels : image.tokens, columns = image.size() / rows;
+  time_copy(state, image, [&](const float* x, float* y) { kernels.transpose(x, columns, y, rows, rows, columns); });
+}
+
+void time_memcpy(benchmark::State& state, const Image& image) {
+  time_copy(state, image, [&](const float* x, float* y) { std::memcpy(y, x, image.size() * sizeof(float)); });
+}
+
 }  // namespace
 
 std::vector<KernelCase> statistics_cases() { return image_cases(time_statistics); }
 std::vector<KernelCase> pack_cases() { return image_cases(time_pack); }
 std::vector<KernelCase> add_residual_cases() { return image_cases(time_add_residual); }
+std::vector<KernelCase> transpose_cases() {
+  std::vector<KernelCase> cases = image_cases(time_transpose);
+  for (std::size_t i = 0; i < cases.size(); ++i)
+    cases[i].time_memcpy = [image = kImages[i]](benchmark::State& state) { time_memcpy(state, image); };
+  return cases;
+}
 
 }  // namespace edgeattn::bench

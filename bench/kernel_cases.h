@@ -14,11 +14,12 @@ struct KernelCase {
   std::string size;  ///< "rows:252/keys:512"
   std::function<void(benchmark::State&, const Kernels&)> time;
   std::function<void(benchmark::State&)> time_xnnpack = {};  ///< XNNPACK's operator for the same work, where it has one
+  std::function<void(benchmark::State&)> time_memcpy = {};   ///< memcpy of the same bytes, where that is the measure
 };
 using KernelCases = std::vector<KernelCase>();
 
 /// Kernels that pass over a whole image; each iteration takes one that has left the caches.
-KernelCases statistics_cases, pack_cases, add_residual_cases;
+KernelCases statistics_cases, pack_cases, add_residual_cases, transpose_cases;
 /// Kernels that work on a tile, or on one block of the weights.
 KernelCases unpack_rows_cases, exp2_cases, softmax_cases, accumulate_cases, normalize_rows_cases, poison_rows_cases;
 KernelCases fold_cases;

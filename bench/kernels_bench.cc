@@ -23,6 +23,7 @@ constexpr Row kRows[] = {
     {"poison_rows", poison_rows_cases},
     {"add_residual", add_residual_cases},
     {"fold", fold_cases},
+    {"transpose", transpose_cases},
 };
 static_assert(sizeof(Kernels) == std::size(kRows) * sizeof(void (*)()), "every kernel of the table needs a benchmark");
 
@@ -86,6 +87,7 @@ void add_kernels() {
         add(row.name, to_string(isa), size.size, [=](benchmark::State& state) { size.time(state, kernels); });
       }
       if (size.time_xnnpack) add(row.name, "xnnpack", size.size, size.time_xnnpack);
+      if (size.time_memcpy) add(row.name, "memcpy", size.size, size.time_memcpy);
     }
   }
 }

@@ -2,124 +2,18 @@
 
 #include <functional>
 #include <limits>
-#include <map>
-#include <numeric>
-#include <optional>
 #include <string>
 #include <tuple>
-#include <vector>
 
 #include "edgeattn/io.h"
 #include "files.h"
 #include "support.h"
+#include "weights_file.h"
 
 using namespace edgeattn;
 using namespace edgeattn::test;
-using io::BlockRequest;
 using io::BlockWeights;
 using io::SafetensorsFile;
-
-namespace {
-
-using Sizes = std::vector<std::size_t>;
-constexpr std::size_t kChannels = 4;
-
-const std::string kFoldedMetadata =
-    R"("format":"edgeattn-folded","version":"1","norm":"gn","groups":"2","eps":"1e-06")";
-
-/// A weights file in the making: float32 tensors whose elements count up from a number that belongs to the name.
-class WeightsFile {
- public:
-  void add(const std::string& name, const Sizes& shape, float first = 0) {
-    std::vector<float> values(std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>()));
-    std::iota(values.begin(), values.end(), first);
-    tensors_[name] = {shape, values};
-  }
-  void add_ddpm(const std::string& prefix, std::size_t channels = kChannels) {
-    add(prefix + "norm.weight", {channels}, 1000);
-    add(prefix + "norm.bias", {channels}, 2000);
-    add(prefix + "to_qkv.weight", {3 * channels, channels, 1, 1}, 3000);
-    add(prefix + "to_qkv.bias", {3 * channels}, 4000);
-    add(prefix + "to_out.weight", {channels, channels, 1, 1}, 5000);
-    add(prefix + "to_out.bias", {channels}, 6000);
-  }
-  void add_folded(const std::string& prefix, const std::string& metadata = kFoldedMetadata) {
-    add(prefix + "norm.weight", {kChannels}, 1000);
-    add(prefix + "norm.bias", {kChannels}, 2000);
-    add(prefix + "score.weight", {kChannels, kChannels}, 3000);
-    add(prefix + "score.bias", {kChannels}, 4000);
-    add(prefix + "out.weight", {kChannels, kChannels}, 5000);
-    add(prefix + "out.bias", {kChannels}, 6000);
-    metadata_ = metadata;
-  }
-  void add_running(const std::string& prefix) {
-    add(prefix + "norm.running_mean", {kChannels}, 7000);
-    add(prefix + "norm.running_var", {kChannels}, 8000);
-    add(prefix + "norm.num_batches_tracked", {});
-  }
-  void remove(const std::string& name) { tensors_.erase(name); }
-  std::vector<float>& values(const std::string& name) { return tensors_.at(name).values; }
-
-  [[nodiscard]] std::string bytes() const {
-    std::string header = metadata_.empty() ? "{" : R"({"__metadata__":{)" + metadata_ + '}';
-    std::string data;
-    for (const auto& [name, tensor] : tensors_) {
-      header += (header.size() == 1 ? "\"" : ",\"") + name + R"(":{"dtype":"F32","shape":[)";
-      const char* comma = "";
-      for (const std::size_t size : tensor.shape) {
-        header += comma;
-        header += std::to_string(size);
-        comma = ",";
-      }
-      header += R"(],"data_offsets":[)" + std::to_string(data.size()) + ',';
-      for (const float value : tensor.values) data += little_endian(value);
-      header += std::to_string(data.size()) + "]}";
-    }
-    return safetensors(header + '}', data);
-  }
-
- private:
-  struct Tensor {
-    Sizes shape;
-    std::vector<float> values;
-  };
-  std::map<std::string, Tensor> tensors_;
-  std::string metadata_;
-};
-
-/// An opened file together with its bytes.
-struct Opened {
-  explicit Opened(const WeightsFile& weights) : bytes(weights.bytes()) {
-    REQUIRE(std::string(SafetensorsFile::parse(bytes_of(bytes), "f", file).message()) == "");
-  }
-  std::string bytes;
-  SafetensorsFile file;
-};
-
-std::vector<float> counting(float first, std::size_t count) {
-  std::vector<float> values(count);
-  std::iota(values.begin(), values.end(), first);
-  return values;
-}
-
-/// A request as a table row can write it.
-struct Request {
-  std::optional<std::string> prefix = {};
-  std::optional<Norm> norm = {};
-  std::size_t groups = 2;
-  double eps = 0;
-
-  [[nodiscard]] Status load(const SafetensorsFile& file, BlockWeights& weights) const {
-    BlockRequest request;
-    request.prefix = prefix ? &*prefix : nullptr;
-    request.norm = norm ? &*norm : nullptr;
-    request.groups = groups;
-    request.eps = eps;
-    return io::load_block(file, request, weights);
-  }
-};
-
-}  // namespace
 
 TEST_CASE("blocks: ddpm weights arrive where they belong") {
   WeightsFile weights;
@@ -131,12 +25,7 @@ TEST_CASE("blocks: ddpm weights arrive where they belong") {
   CHECK(block.prefix == "mid.attn.");
   CHECK(block.style == "ddpm");
   CHECK(block.spec == Spec{.channels = kChannels, .norm = Norm::kGroup, .groups = 2, .eps = 1e-5});
-  CHECK(block.norm_weight == counting(1000, kChannels));
-  CHECK(block.norm_bias == counting(2000, kChannels));
-  CHECK(block.qkv_weight == counting(3000, 3 * kChannels * kChannels));
-  CHECK(block.qkv_bias == counting(4000, 3 * kChannels));
-  CHECK(block.out_weight == counting(5000, kChannels * kChannels));
-  CHECK(block.out_bias == counting(6000, kChannels));
+  check_values(block);
   const Weights view = block.view();
   CHECK(view.norm_weight == block.norm_weight.data());
   CHECK(view.norm_bias == block.norm_bias.data());
@@ -200,6 +89,8 @@ TEST_CASE("blocks: what a file may hold, and what comes of it") {
 TEST_CASE("blocks: bad files and requests are named") {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr std::size_t kWraps = std::numeric_limits<std::size_t>::max() / 3 + 1;  // 3C is 2
+  const std::string wrapped_shape = "given [0, " + std::to_string(kWraps) + "]";
   struct Row {
     std::function<void(WeightsFile&)> edit;
     Request request;
@@ -239,7 +130,8 @@ TEST_CASE("blocks: bad files and requests are named") {
       {as_is, {.prefix = "a"}, kNotFound, "no block has prefix 'a'; those with one: 'a.'"},
       {as_is, {.prefix = "a\n."}, kNotFound, "no block has prefix 'a?.'"},
       {many, {.prefix = "x."}, kNotFound, "'block100.'"},
-      {only_other, {}, kNotFound, "expected an attention block, found none"},
+      {only_other, {}, kNotFound, "f: expected an attention block, found none (a tensor that ends with to_qkv.weight, to_q.weight, "
+       "query.weight, q.weight, qkv.weight or score.weight)"},
       {only_other, {.prefix = "a."}, kNotFound, "no block has prefix 'a.', nor any other"},
       // Missing tensors
       {without("a.norm.weight"), {}, kNotFound, "tensor 'a.norm.weight': is missing, expected shape [4]"},
@@ -265,7 +157,7 @@ TEST_CASE("blocks: bad files and requests are named") {
       {shaped("a.to_qkv.weight", {13, 4}), {}, kFormat, "given [13, 4]"},
       {shaped("a.to_qkv.weight", {12, 4, 3, 3}), {}, kFormat, "given [12, 4, 3, 3]"},
       {shaped("a.to_qkv.weight", {12, 4, 1, 1, 1}), {}, kFormat, "given [12, 4, 1, 1, 1]"},
-      {shaped("a.to_qkv.weight", {0, 6148914691236517206u}), {}, kFormat, "given [0, 6148914691236517206]"},
+      {shaped("a.to_qkv.weight", {0, kWraps}), {}, kFormat, wrapped_shape.c_str()},
       {shaped("a.to_qkv.bias", {4}), {}, kFormat, "tensor 'a.to_qkv.bias': expected shape [12], given [4]"},
       {shaped("a.to_out.weight", {12, 4}), {}, kFormat, "tensor 'a.to_out.weight': expected shape [4, 4]"},
       {shaped("a.to_out.bias", {4, 1}), {}, kFormat, "tensor 'a.to_out.bias': expected shape [4], given [4, 1]"},
@@ -277,6 +169,7 @@ TEST_CASE("blocks: bad files and requests are named") {
       {as_is, {.eps = -1e-5}, kInvalid, "f: eps: expected a finite number above 0, given -1e-05"},
       {as_is, {.eps = double{kInfinity}}, kInvalid, "given inf"},
       {as_is, {.eps = double{kNan}}, kInvalid, "given nan"},
+      {as_is, {.heads = 3}, kInvalid, "f: heads: expected a divisor of the 4 channels, given 3"},
       // Values
       {holding("a.norm.weight", 1, kNan), {}, kInvalid,
        "tensor 'a.norm.weight': expected finite float32 values, given nan at index 1"},
@@ -305,124 +198,6 @@ TEST_CASE("blocks: bad files and requests are named") {
     CHECK(message.find_first_of("\n\x1b") == std::string::npos);
     CHECK(message.size() < Status::kMessageBytes - 1);
     CHECK(block.prefix == "untouched");
-  }
-}
-
-TEST_CASE("blocks: folded weights carry their spec") {
-  WeightsFile weights;
-  weights.add_folded("mid.");
-  const Opened opened(weights);
-  const Request requests[] = {{.groups = 0}, {.norm = Norm::kGroup, .groups = 2, .eps = 1e-6}};
-  for (const Request& request : requests) {
-    BlockWeights block;
-    REQUIRE(std::string(request.load(opened.file, block).message()) == "");
-    CHECK(block.style == "edgeattn-folded");
-    CHECK(block.spec == Spec{.channels = kChannels, .norm = Norm::kGroup, .groups = 2, .eps = 1e-6});
-    CHECK(block.score_weight == counting(3000, kChannels * kChannels));
-    CHECK(block.score_bias == counting(4000, kChannels));
-    CHECK(block.out_weight == counting(5000, kChannels * kChannels));
-    CHECK(block.out_bias == counting(6000, kChannels));
-    CHECK(block.view().score_weight == block.score_weight.data());
-    CHECK(block.view().score_bias == block.score_bias.data());
-    CHECK(block.view().qkv_weight == nullptr);
-  }
-  std::vector<io::BlockEntry> blocks;
-  REQUIRE(io::find_blocks(opened.file, blocks).ok());
-  REQUIRE(blocks.size() == 1);
-  CHECK(blocks[0].prefix == "mid.");
-  CHECK(blocks[0].style == "edgeattn-folded");
-  CHECK(blocks[0].channels == kChannels);
-  CHECK(blocks[0].default_eps == 1e-6);
-}
-
-TEST_CASE("blocks: folded weights come back from a file as they were, whatever the spec") {
-  const TempDirectory folder;
-  const std::string path = folder / "folded";
-  const Spec specs[] = {{.channels = 8, .groups = 4, .eps = 0.1 + 0.2, .scale = 1.0 / 3},
-                        {.channels = 5, .norm = Norm::kInstance, .residual = false},
-                        {.channels = 7, .norm = Norm::kBatch, .eps = 1e-300},
-                        {.channels = 1, .norm = Norm::kNone}};
-  for (const Spec& spec : specs) {
-    CAPTURE(spec.channels);
-    BlockWeights weights, folded, read;
-    REQUIRE(io::random_block(spec, seed(), weights).ok());
-    weights.prefix = "a.";
-    REQUIRE(io::fold_block(weights, detect_machine(), folded).ok());
-    REQUIRE(std::string(io::write_folded(path, folded).message()) == "");
-    SafetensorsFile file;
-    REQUIRE(std::string(SafetensorsFile::open(path, file).message()) == "");
-    REQUIRE(std::string(Request{.groups = 0}.load(file, read).message()) == "");
-    CHECK(read.prefix == "a.");
-    CHECK(read.style == "edgeattn-folded");
-    CHECK((read.spec.norm == Norm::kGroup || read.spec.groups == 32));
-    read.spec.groups = spec.groups;
-    CHECK(read.spec == spec);
-    CHECK(read.score_weight == folded.score_weight);
-    CHECK(read.score_bias == folded.score_bias);
-    CHECK(read.out_weight == folded.out_weight);
-    CHECK(read.out_bias == folded.out_bias);
-    CHECK(read.norm_weight == weights.norm_weight);
-    CHECK(read.norm_bias == weights.norm_bias);
-    CHECK(read.running_mean == weights.running_mean);
-    CHECK(read.running_var == weights.running_var);
-  }
-}
-
-TEST_CASE("blocks: folded weights that say too little, or something else than the request") {
-  struct Row {
-    std::string metadata;
-    Request request;
-    StatusCode code;
-    const char* message;
-  };
-  const auto with = [](const std::string& from, const std::string& to) {
-    std::string metadata = kFoldedMetadata;
-    return metadata.replace(metadata.find(from), from.size(), to);
-  };
-  const StatusCode kFormat = StatusCode::kFormat;
-  const StatusCode kInvalid = StatusCode::kInvalidArgument;
-  const Row rows[] = {
-      {"", {}, kFormat, "f: __metadata__: format: expected edgeattn-folded for folded weights, given nothing"},
-      {with("edgeattn-folded", "pt"), {}, kFormat, "format: expected edgeattn-folded for folded weights, given 'pt'"},
-      {with("\"1\"", "\"2\""), {}, kFormat, "version: expected 1 for folded weights, given '2'"},
-      {with("\"gn\"", "\"ln\""), {}, kFormat, "norm: expected gn, in, bn or none for folded weights, given 'ln'"},
-      {with("\"gn\"", "\"g\\n\""), {}, kFormat, "given 'g?'"},
-      {with(R"(,"groups":"2")", ""), {}, kFormat, "groups: expected a whole number for folded weights, given nothing"},
-      {with("\"2\"", "\"2x\""), {}, kFormat, "groups: expected a whole number for folded weights, given '2x'"},
-      {with("\"2\"", "\"3\""), {.groups = 0}, kInvalid, "groups: expected a divisor of the 4 channels, given 3"},
-      {with(R"(,"eps":"1e-06")", ""), {}, kFormat, "eps: expected a number above 0 for folded weights, given nothing"},
-      {with("1e-06", "-1"), {}, kFormat, "eps: expected a number above 0 for folded weights, given '-1'"},
-      {with("1e-06", "nan"), {}, kFormat, "eps"},
-      {with("1e-06", "1e-06\",\"scale\":\"0"), {}, kFormat, "scale: expected a number above 0"},
-      {with("1e-06", "1e-06\",\"residual\":\"no"), {}, kFormat, "residual: expected true or false"},
-      {kFoldedMetadata, {.norm = Norm::kInstance}, kInvalid, "f: norm: the weights were folded for 'gn', given 'in'"},
-      {kFoldedMetadata, {.groups = 4}, kInvalid, "f: groups: the weights were folded for 2, given 4"},
-      {kFoldedMetadata, {.eps = 1e-5}, kInvalid, "f: eps: the weights were folded for 1e-06, given 1e-05"},
-  };
-  for (const Row& row : rows) {
-    CAPTURE(row.metadata);
-    WeightsFile weights;
-    weights.add_folded("a.", row.metadata);
-    const Opened opened(weights);
-    BlockWeights block;
-    const Status status = row.request.load(opened.file, block);
-    const std::string message = status.message();
-    CAPTURE(message);
-    CHECK(status.code() == row.code);
-    CHECK(message.find(row.message) != std::string::npos);
-    std::vector<io::BlockEntry> blocks;
-    REQUIRE(io::find_blocks(opened.file, blocks).ok());
-    CHECK(blocks.empty() == (row.code == kFormat));
-  }
-  for (const char* name : {"score.bias", "out.weight", "out.bias", "norm.weight"}) {
-    CAPTURE(name);
-    WeightsFile weights;
-    weights.add_folded("");
-    weights.remove(name);
-    const Opened opened(weights);
-    BlockWeights block;
-    const std::string message = Request{}.load(opened.file, block).message();
-    CHECK(message.find("tensor '" + std::string(name) + "': is missing") != std::string::npos);
   }
 }
 
@@ -469,14 +244,16 @@ TEST_CASE("blocks: find lists complete blocks by prefix") {
   std::vector<io::BlockEntry> blocks;
   REQUIRE(io::find_blocks(opened.file, blocks).ok());
   REQUIRE(blocks.size() == 3);
-  const io::BlockEntry expected[] = {{"", "ddpm", 4, Norm::kNone, 1e-5}, {"a.", "ddpm", 4, Norm::kBatch, 1e-5},
-                                     {"b.", "ddpm", 8, Norm::kGroup, 1e-5}};
+  const io::BlockEntry expected[] = {{"", "ddpm", 4, Norm::kNone, 1e-5, false},
+                                     {"a.", "ddpm", 4, Norm::kBatch, 1e-5, false},
+                                     {"b.", "ddpm", 8, Norm::kGroup, 1e-5, false}};
   for (std::size_t i = 0; i < 3; ++i) {
     CHECK(blocks[i].prefix == expected[i].prefix);
     CHECK(blocks[i].style == expected[i].style);
     CHECK(blocks[i].channels == expected[i].channels);
     CHECK(blocks[i].norm == expected[i].norm);
     CHECK(blocks[i].default_eps == expected[i].default_eps);
+    CHECK(blocks[i].any_heads == expected[i].any_heads);
   }
   CHECK(io::find_blocks(SafetensorsFile(), blocks).ok());
   CHECK(blocks.empty());

@@ -8,6 +8,7 @@
 #include "edgeattn/edgeattn_io.h"
 #include "files.h"
 #include "harness.h"
+#include "weights_file.h"
 
 /// Fails the test with the message of a C call; `message` is in scope.
 #define REQUIRE_C_OK(expression) REQUIRE_MESSAGE((expression) == EDGEATTN_OK, std::string(message.text))
@@ -32,7 +33,8 @@ edgeattn_spec c_spec(const Spec& spec) {
           .groups = spec.groups,
           .heads = spec.heads,
           .eps = spec.eps,
-          .scale = spec.scale};
+          .scale = spec.scale,
+          .rescale_output = spec.rescale_output};
 }
 
 edgeattn_weights c_weights(const Weights& weights) {
@@ -99,30 +101,31 @@ TEST_CASE("C: a block has the bits of the C++ one") {
       {{.channels = 20, .norm = Norm::kInstance, .scale = 0.5}, {.threads = 3, .isa = Isa::kScalar}},
       {{.channels = 17, .norm = Norm::kBatch, .residual = false}, {.query_tile = 8}},
       {{.channels = 33, .norm = Norm::kNone}, {.key_block = 16}},
+      {{.channels = 64, .heads = 4, .rescale_output = 2}, {.threads = 2}},
   };
   for (const auto& [spec, options] : rows) {
     CAPTURE(spec.channels);
     const io::BlockWeights trained = random_weights(spec, 71);
-    io::BlockWeights folded;
-    REQUIRE_OK(io::fold_block(trained, detect_machine(), folded));
+    std::vector<io::BlockWeights> forms{trained};
+    if (spec.heads == 1) REQUIRE_OK(io::fold_block(trained, detect_machine(), forms.emplace_back()));
     std::mt19937_64 engine = random_engine(71);
     const std::vector<float> x = normal_values(engine, kShape.batch * spec.channels * kShape.tokens());
     const Pool pool = make_pool(options.threads);
-    for (const io::BlockWeights* weights : {&std::as_const(trained), &std::as_const(folded)}) {
+    for (const io::BlockWeights& weights : forms) {
       Plan expected_plan;
       REQUIRE_OK(plan(spec, kShape, options, detect_machine(), gemm(), expected_plan));
       AlignedBytes prepared_memory(expected_plan.prepared_bytes), persistent(expected_plan.persistent_bytes),
           scratch(expected_plan.scratch_bytes);
       const auto span = [](AlignedBytes& bytes) { return std::span(bytes.data(), bytes.size()); };
       Prepared prepared;
-      REQUIRE_OK(prepare(spec, weights->view(), detect_machine(), gemm(), span(prepared_memory), prepared));
+      REQUIRE_OK(prepare(spec, weights.view(), detect_machine(), gemm(), span(prepared_memory), prepared));
       Block block;
       REQUIRE_OK(edgeattn::bind(expected_plan, prepared, span(persistent), span(scratch), pool.get(), block));
       std::vector<float> expected(x.size());
       REQUIRE_OK(block.run(x.data(), expected.data()));
 
       CBlock c(spec, kShape, options);
-      c.prepare(weights->view());
+      c.prepare(weights.view());
       c.bind(pool.get());
       edgeattn_message& message = c.message;
       std::vector<float> y(x.size());
@@ -437,7 +440,10 @@ TEST_CASE("C: blocks of a file") {
     io::BlockWeights expected;
     REQUIRE_OK(io::load_block(expected_file, {.prefix = &prefix, .groups = 16, .eps = 1e-3}, expected));
 
-    edgeattn_request request{.size = sizeof request, .prefix = "am.", .norm = nullptr, .groups = 16, .heads = 0, .eps = 1e-3};
+    auto request = sized<edgeattn_request>();
+    request.prefix = "am.";
+    request.groups = 16;
+    request.eps = 1e-3;
     edgeattn_loaded* made = nullptr;
     REQUIRE_C_OK(edgeattn_load_block(file.get(), &request, &made, &message));
     const Loaded loaded(made);
@@ -464,8 +470,48 @@ TEST_CASE("C: blocks of a file") {
   }
 }
 
+TEST_CASE("C: what files leave open is asked for") {
+  WeightsFile file;
+  file.add_block("", kGuidedDiffusion, {1});
+  const std::string bytes = file.bytes();
+  edgeattn_message message;
+  edgeattn_file* opened = nullptr;
+  REQUIRE_C_OK(edgeattn_open_memory(bytes.data(), bytes.size(), "memory", &opened, &message));
+  const File owner(opened);
+  io::SafetensorsFile expected_file;
+  REQUIRE_OK(io::SafetensorsFile::parse(std::as_bytes(std::span(bytes)), "memory", expected_file));
+
+  auto request = sized<edgeattn_request>();
+  request.groups = 2;
+  edgeattn_loaded* made = nullptr;
+  CHECK_C_FAILS(edgeattn_load_block(opened, &request, &made, &message), EDGEATTN_INVALID_ARGUMENT, "heads: expected how many");
+  request.heads = 2;
+  CHECK_C_FAILS(edgeattn_load_block(opened, &request, &made, &message), EDGEATTN_INVALID_ARGUMENT, "expected new or legacy");
+  request.qkv_order = 3;
+  CHECK_C_FAILS(edgeattn_load_block(opened, &request, &made, &message), EDGEATTN_INVALID_ARGUMENT, "request.qkv_order");
+  request.no_residual = 1;
+  request.rescale_output = 4;
+  const bool residual = false;
+  for (const auto order : {io::QkvOrder::kNew, io::QkvOrder::kLegacy}) {
+    io::BlockWeights expected;
+    REQUIRE_OK(io::load_block(
+        expected_file, {.groups = 2, .heads = 2, .qkv_order = order, .residual = &residual, .rescale_output = 4}, expected));
+    request.qkv_order = static_cast<edgeattn_qkv_order>(order);
+    REQUIRE_C_OK(edgeattn_load_block(opened, &request, &made, &message));
+    const Loaded loaded(made);
+    auto spec = sized<edgeattn_spec>();
+    auto weights = sized<edgeattn_weights>();
+    REQUIRE_C_OK(edgeattn_view_block(made, &spec, &weights, &message));
+    const edgeattn_spec expected_spec = c_spec(expected.spec);
+    CHECK(std::memcmp(&spec, &expected_spec, sizeof spec) == 0);
+    CHECK(spec.rescale_output == 4);
+    CHECK(std::ranges::equal(expected.qkv_weight, std::span(weights.qkv_weight, expected.qkv_weight.size())));
+  }
+}
+
 TEST_CASE("C: every field of a spec comes out of a folded file") {
-  const Spec spec{.channels = 6, .norm = Norm::kGroup, .groups = 3, .eps = 1e-4, .scale = 0.25, .residual = false};
+  const Spec spec{.channels = 6, .norm = Norm::kGroup, .groups = 3, .eps = 1e-4, .scale = 0.25, .residual = false,
+                  .rescale_output = 0.5};
   io::BlockWeights folded;
   REQUIRE_OK(io::fold_block(random_weights(spec, 75), detect_machine(), folded));
   const TempDirectory directory;

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import pty
+import shlex
 import stat
 import subprocess
 import sys
@@ -20,7 +21,8 @@ import xml.etree.ElementTree
 sys.dont_write_bytecode = True  # the source tree stays as it is
 from crafted import ddpm_block, decoded, encoded, transposed, with_header
 
-TOOL = os.path.abspath(sys.argv[1])
+# Of a cross build, Meson names the emulator.
+TOOL = [*shlex.split(os.environ.get("MESON_EXE_WRAPPER", "")), os.path.abspath(sys.argv[1])]
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WEIGHTS = str(ROOT / "tests/data/digits-blocks.safetensors")
 ACTIVATIONS = str(ROOT / "tests/data/digits-activations.safetensors")
@@ -35,7 +37,7 @@ PHASES = ["bind", "statistics", "pack", "project", "scores", "softmax", "mix", "
 
 
 def call(*arguments, **options):
-    return subprocess.run([TOOL, *arguments], capture_output=True, text=True, timeout=300, check=False, **options)
+    return subprocess.run([*TOOL, *arguments], capture_output=True, text=True, timeout=300, check=False, **options)
 
 
 def good(*arguments):
@@ -66,6 +68,11 @@ MAP = encoded({"x": ([1, 4, 2, 2], range(16))})
 RUN = "run --weights w --input x --output y"
 REAL = f"run --weights {WEIGHTS} --prefix am. --input {ACTIVATIONS} --tensor am.step0.input --output y"
 PLAN = "plan --shape 1,64,8,8"
+
+
+# The same weights under guided-diffusion's keys.
+GUIDED = encoded({name.replace("to_qkv", "qkv").replace("to_out", "proj_out"): tensor
+                  for name, tensor in ddpm_block(4).items()})
 
 
 def small(**changes):
@@ -107,6 +114,9 @@ WRONG = [
     ({}, f"{PLAN} --eps nan", 2, ["--eps", "above 0"]),
     ({}, f"{PLAN} --tile 8", 2, ["--tile", "BQ,BK", "'8'"]),
     ({}, f"{PLAN} --tile 8,0", 2, ["--tile", "BQ,BK"]),
+    ({}, f"{PLAN} --rescale-output 0", 2, ["--rescale-output", "above 0"]),
+    ({}, f"{PLAN} --qkv-order new", 2, ["--qkv-order", "--weights"]),
+    ({}, f"{REAL} --qkv-order old", 2, ["--qkv-order", "new|legacy", "'old'"]),
     ({}, f"{PLAN} --prefix am.", 2, ["--prefix", "--weights"]),
     ({}, f"{REAL} --reference-tensor t", 2, ["--reference-tensor", "--reference"]),
     ({}, "plan --shape 1,64,8", 2, ["--shape", "B,C,H,W", "'1,64,8'"]),
@@ -124,10 +134,11 @@ WRONG = [
     ({}, "fold --weights w --output y --threads 2", 2, ["--threads"]),
     ({}, "fold --weights w --output y --norm none --eps 1", 2, ["--eps", "--norm none"]),
     # what this version or this machine does not do, or memory does not allow
-    ({}, f"{PLAN} --heads 4", 1, ["heads", "not supported"]),
+    ({}, f"{PLAN} --heads 5", 1, ["heads", "64 channels", "got 5"]),
+    ({}, f"{PLAN} --rescale-output 1e31", 1, ["rescale_output", "1e30"]),
     ({}, f"{PLAN} --groups 7", 1, ["groups", "64", "7"]),
     ({}, f"{PLAN} --threads 2000", 1, ["threads", "1024", "2000"]),
-    ({}, "plan --shape 1,64,4294967296,4294967296", 1, ["can be addressed"]),
+    ({}, "plan --shape 1,64,4294967295,4294967295", 1, ["can be addressed"]),
     ({}, f"{PLAN} --scratch-budget 99", 1, ["budget", "99 bytes", "at least"]),
     ({}, f"{REAL} --scratch-budget 99", 1, ["am.", "budget", "99 bytes", "at least"]),
     # files that are not there, or not whole
@@ -169,6 +180,12 @@ WRONG = [
     (small(to_out_bias=([4], [0, float("nan"), 0, 0])), f"{RUN} --groups 2", 1, ["w: ", "to_out.bias"]),
     (small(to_qkv_weight=([12, 4], [float("inf")] * 48)), f"{RUN} --groups 2", 1, ["w: ", "to_qkv.weight"]),
     (small(to_qkv_bias=([12], bytes(12), "I8")), f"{RUN} --groups 2", 1, ["w: ", "to_qkv.bias", "I8"]),
+    # weights that do not tell all, and some that look like a block
+    ({"w": GUIDED, "x": MAP}, f"{RUN} --groups 2", 1, ["w: ", "heads", "guided-diffusion"]),
+    ({"w": GUIDED, "x": MAP}, f"{RUN} --groups 2 --heads 2", 1, ["w: ", "qkv_order", "new or legacy"]),
+    ({"w": GUIDED, "x": MAP}, f"{RUN} --groups 2 --heads 3 --qkv-order new", 1, ["w: ", "heads", "4 channels", "3"]),
+    (small(), f"{RUN} --groups 2 --qkv-order new", 1, ["w: ", "qkv_order", "ddpm"]),
+    ({"w": encoded({"query.kernel": ([4, 4], range(16))}), "x": MAP}, RUN, 1, ["w: ", "query.kernel", "Flax"]),
     # inputs and references that do not fit the weights
     ({"w": SMALL, "x": encoded({})}, f"{RUN} --groups 2", 1, ["x: ", "none"]),
     ({}, REAL.replace("--tensor am.step0.input ", ""), 1, ["digits-activations", "--tensor", "a0.step0.input, "]),
@@ -187,11 +204,11 @@ WRONG = [
     ({}, f"bench --weights {WEIGHTS} --shape 1,64,8,8", 1, ["digits-blocks", "'a0.'", "'am.'"]),
     ({}, f"bench --weights {WEIGHTS} --prefix am. --shape 1,64,8,8", 1, ["digits-blocks", "128", "64"]),
     ({}, "bench --weights nowhere --shape 1,64,8,8", 1, ["nowhere", "No such file"]),
-    ({}, "bench --shape 1,64,8,8 --heads 4", 1, ["heads", "not supported"]),
+    ({}, "bench --shape 1,64,8,8 --heads 5", 1, ["heads", "got 5"]),
     ({}, "fold --weights nowhere --output y", 1, ["nowhere", "No such file"]),
     ({}, f"fold --weights {WEIGHTS} --output y", 1, ["digits-blocks", "'a0.'", "'am.'"]),
     (small(), "fold --weights w --output y --groups 3", 1, ["w: ", "groups", "4", "3"]),
-    (small(), "fold --weights w --output y --groups 2 --heads 2", 1, ["w, ", "heads", "not supported"]),
+    (small(), "fold --weights w --output y --groups 2 --heads 2", 1, ["w, ", "one head", "2 heads"]),
     (small(to_qkv_weight=([12, 4], [1e30] * 48)), "fold --weights w --output y --groups 2", 1, ["w, ", "overflows"]),
     # outputs that cannot be written
     ({}, f"{REAL}/y", 1, ["y/y", "cannot write"]),
@@ -316,7 +333,7 @@ def test_full_device_is_an_error():
     if not os.path.exists("/dev/full"):
         return
     with open("/dev/full", "w", encoding="utf-8") as full:
-        result = subprocess.run([TOOL, "plan", "--shape", "1,64,8,8"], stdout=full, stderr=subprocess.PIPE, check=False)
+        result = subprocess.run([*TOOL, "plan", "--shape", "1,64,8,8"], stdout=full, stderr=subprocess.PIPE, check=False)
     assert result.returncode == 1 and b"standard output" in result.stderr
     result = call("run", "--weights", WEIGHTS, "--prefix", "am.", "--input", ACTIVATIONS, "--tensor", "am.step0.input",
                   "--output", "/dev/full")
@@ -380,6 +397,37 @@ def test_folded_weights():
     assert sorted(os.listdir(".")) == ["expected", "folded", "y"]
 
 
+def test_families():
+    pathlib.Path("w").write_bytes(SMALL)
+    pathlib.Path("g").write_bytes(GUIDED)
+    pathlib.Path("x").write_bytes(MAP)
+    good("run", "--weights", "w", "--input", "x", "--output", "y", "--groups", "2")
+    text = good("run", "--weights", "g", "--input", "x", "--output", "z", "--groups", "2", "--heads", "1")
+    assert "guided-diffusion, gn with 2 groups, eps 1e-05\n" in text, text
+    assert pathlib.Path("y").read_bytes() == pathlib.Path("z").read_bytes()
+    assert json.loads(good("inspect", "g", "--json"))["blocks"] == [
+        {"prefix": "", "style": "guided-diffusion", "channels": 4, "norm": "gn"}]
+    assert "norm gn; needs --heads\n" in good("inspect", "g")
+
+
+def test_residual_and_rescaled_output():
+    pathlib.Path("w").write_bytes(SMALL)
+    pathlib.Path("x").write_bytes(MAP)
+    options = ("--groups", "2", "--no-residual", "--rescale-output", "4")
+    good("run", "--weights", "w", "--input", "x", "--output", "y", "--groups", "2")
+    text = good("run", "--weights", "w", "--input", "x", "--output", "z", *options)
+    assert "no residual, output over 4\n" in text, text
+    plain, rescaled = (decoded(pathlib.Path(name).read_bytes())["output"][1] for name in ("y", "z"))
+    assert largest_difference([4 * value + x for x, value in enumerate(rescaled)], plain) < 1e-5
+    assert max(abs(value) for value in rescaled) > 0.01
+    good("fold", "--weights", "w", "--output", "f", *options)
+    report = json.loads(good("run", "--weights", "f", "--input", "x", "--output", "zf", "--json"))
+    assert not report["residual"] and report["rescale_output"] == 4 and report["heads"] == 1
+    assert pathlib.Path("z").read_bytes() == pathlib.Path("zf").read_bytes()
+    result = call("run", "--weights", "f", "--input", "x", "--output", "n", "--rescale-output", "2")
+    assert result.returncode == 1 and "folded for 4, given 2" in result.stderr, result.stderr
+
+
 def test_inspect():
     report = json.loads(good("inspect", WEIGHTS, "--json"))
     assert report["blocks"] == [{"prefix": prefix, "style": "ddpm", "channels": channels, "norm": "gn"}
@@ -414,7 +462,7 @@ def test_progress_on_a_terminal_only():
     except OSError:
         print("  no terminals here: only their absence tested")
         return
-    command = [TOOL, *arguments(min(200, int(2500 / one) + 1))]
+    command = [*TOOL, *arguments(min(200, int(2500 / one) + 1))]
     with os.fdopen(leader, "rb", buffering=0) as terminal:
         result = subprocess.run(command, stderr=follower, stdout=subprocess.PIPE, timeout=300, check=True)
         shown = os.read(leader, 10000).decode()

@@ -35,7 +35,13 @@ inline double ulp_error(float actual, double exact) {
   return std::abs(static_cast<double>(actual) - exact) * per_ulp;
 }
 
-/// Floats that end where a page without access begins: reading past them is a crash. (Emulated, only writing is:
+#if defined(__x86_64__) || defined(__i386__)
+inline constexpr bool kHasMaskedLoads = true;
+#else
+inline constexpr bool kHasMaskedLoads = false;
+#endif
+
+/// Floats that end where a page without access begins: reading past them is a crash. (Emulated on x86, only writing is:
 /// QEMU 7.2 reads all lanes of a masked AVX load, where processors read the chosen ones.) All floats start as a canary,
 /// a NaN that no kernel makes, so that comparing with an expected buffer also finds what should not have been written.
 class Buffer {
@@ -50,7 +56,7 @@ class Buffer {
     mapped_ = usable_ + page;
     base_ = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base_ == MAP_FAILED) throw std::bad_alloc();
-    mprotect(static_cast<char*>(base_) + usable_, page, sample() ? PROT_READ : PROT_NONE);
+    mprotect(static_cast<char*>(base_) + usable_, page, sample() && kHasMaskedLoads ? PROT_READ : PROT_NONE);
     const std::size_t begin = (usable_ - shift_bytes - count * sizeof(float)) / alignment * alignment;
     data_ = reinterpret_cast<float*>(static_cast<char*>(base_) + begin);
     for (float* at = data_ - kMargin; at < end_of_page(); ++at) *at = std::bit_cast<float>(kCanary);
@@ -147,19 +153,32 @@ class DenormalMode {
   /// The control bits; a kernel must leave them as they are.
   static std::uint32_t control() {
 #if defined(__SSE2__)
-    return _mm_getcsr() & ~kExceptions;
+    return _mm_getcsr() & ~kStatus;
+#elif defined(__aarch64__)
+    return __builtin_aarch64_get_fpcr();
+#elif defined(__arm__)
+    return __builtin_arm_get_fpscr() & ~kStatus;
 #else
     return 0;
 #endif
   }
 
  private:
+#if defined(__SSE2__)
   static constexpr std::uint32_t kFlush = 0x8040;
-  static constexpr std::uint32_t kExceptions = 0x3F;
+  static constexpr std::uint32_t kStatus = 0x3F;
+#else  // FPCR of aarch64, FPSCR of armv7: FZ; flags of comparisons, saturation and exceptions
+  static constexpr std::uint32_t kFlush = 1u << 24;
+  static constexpr std::uint32_t kStatus = 0xF800009F;
+#endif
 
   static void set([[maybe_unused]] std::uint32_t control) {
 #if defined(__SSE2__)
     _mm_setcsr(control);
+#elif defined(__aarch64__)
+    __builtin_aarch64_set_fpcr(control);
+#elif defined(__arm__)
+    __builtin_arm_set_fpscr(control);
 #endif
   }
 
@@ -169,7 +188,7 @@ class DenormalMode {
 /// Checks one entry of the table against its contract, over hostile sizes.
 using Check = void(const Kernels& kernels, Findings& findings);
 
-Check check_statistics, check_pack, check_unpack_rows, check_fold;
+Check check_statistics, check_pack, check_unpack_rows, check_fold, check_transpose;
 Check check_exp2, check_softmax, check_accumulate, check_normalize_rows, check_poison_rows, check_add_residual;
 
 /// Checks pack_any_scalar and unpack_rows_any_scalar.

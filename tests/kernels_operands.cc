@@ -1,7 +1,8 @@
-// Checkers of the kernels that make and read operands: statistics, pack, unpack_rows, fold.
+// Checkers of the kernels that make and read operands: statistics, pack, unpack_rows, fold, transpose.
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -146,7 +147,7 @@ void expect_packed(const PackCase& test, Operand& keys, Operand& values) {
   }
 }
 
-void check_packed(pack_fn* pack, const PackCase& test, Findings& findings) {
+void check_packed(pack_fn* pack, const PackCase& test, bool with_keys, bool with_values, Findings& findings) {
   const Image& image = test.image;
   Operand keys({image.channels, test.keys(), test.key_columns.nr, test.key_columns.kr, test.key_columns.sr});
   Operand values({test.keys(), image.channels, test.value_columns.nr, test.value_columns.kr, test.value_columns.sr});
@@ -162,11 +163,18 @@ void check_packed(pack_fn* pack, const PackCase& test, Findings& findings) {
   strip.mean = norm.data();
   strip.scale = norm.data() + image.channels;
   strip.shift = norm.data() + 2 * image.channels;
-  strip.keys = keys.panels();
-  strip.values = values.panels();
+  if (with_keys) strip.keys = keys.panels();
+  if (with_values) strip.values = values.panels();
   pack(strip);
-  findings.require_same(keys.actual, keys.expected, [&] { return "keys, " + test.text(); });
-  findings.require_same(values.actual, values.expected, [&] { return "values, " + test.text(); });
+  if (with_keys) findings.require_same(keys.actual, keys.expected, [&] { return "keys, " + test.text(); });
+  if (with_values) findings.require_same(values.actual, values.expected, [&] { return "values, " + test.text(); });
+}
+
+/// With both operands, and with each of them left out.
+void check_packed(pack_fn* pack, const PackCase& test, Findings& findings) {
+  check_packed(pack, test, true, true, findings);
+  check_packed(pack, test, true, false, findings);
+  check_packed(pack, test, false, true, findings);
 }
 
 template <class Body>
@@ -231,6 +239,29 @@ void check_folded(const Kernels& kernels, std::size_t rows, std::size_t columns,
   findings.require(out.back() == -1.0, [&] { return "wrote past the end, " + text(); });
 }
 
+/// Bits that no arithmetic would leave as they are: denormals, signalling NaNs and others.
+void check_transposed(const Kernels& kernels, std::size_t rows, std::size_t columns, std::size_t in_gap, std::size_t out_gap,
+                      Findings& findings) {
+  const std::size_t in_stride = columns + in_gap, out_stride = rows + out_gap;
+  Buffer in((rows - 1) * in_stride + columns);
+  Buffer actual((columns - 1) * out_stride + rows);
+  Buffer expected(actual.size());
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t c = 0; c < columns; ++c) {
+      const auto mark = static_cast<std::uint32_t>((r * columns + c + 1) * 0x9E3779B1u);
+      std::memcpy(&in[r * in_stride + c], &mark, sizeof mark);
+      std::memcpy(&expected[c * out_stride + r], &mark, sizeof mark);
+    }
+  }
+  kernels.transpose(in.data(), in_stride, actual.data(), out_stride, rows, columns);
+  const auto text = [&] {
+    return std::to_string(rows) + " rows, " + std::to_string(columns) + " columns, gaps " + std::to_string(in_gap) + " and " +
+           std::to_string(out_gap);
+  };
+  findings.require_same(actual, expected, text);
+  findings.require(actual.size() == 0 || std::memcmp(actual.data(), expected.data(), actual.size() * sizeof(float)) == 0, text);
+}
+
 }  // namespace
 
 void check_statistics(const Kernels& kernels, Findings& findings) {
@@ -285,6 +316,19 @@ void check_fold(const Kernels& kernels, Findings& findings) {
   for (std::size_t rows = 1; rows <= 4; ++rows)
     for (std::size_t columns = 1; columns <= 32; ++columns)
       for (std::size_t depth : {1, 2, 7, 33}) check_folded(kernels, rows, columns, depth, depth % 2 == 0, findings);
+}
+
+
+void check_transpose(const Kernels& kernels, Findings& findings) {
+  for (std::size_t rows = 1; rows <= 35; ++rows)
+    for (std::size_t columns = 1; columns <= 35; ++columns)
+      check_transposed(kernels, rows, columns, columns % 3, rows % 4, findings);
+  for (const auto& [rows, columns] : {std::pair<std::size_t, std::size_t>{3, 300}, {300, 3}, {130, 260}, {273, 144}})
+    for (std::size_t gap : {0, 5}) check_transposed(kernels, rows, columns, gap, gap, findings);
+  // Large enough to bypass the caches, with rows of whole lines and without.
+  for (const auto& [rows, columns] : {std::pair<std::size_t, std::size_t>{1008, 1043}, {1007, 1043}})
+    check_transposed(kernels, rows, columns, 1, 16 - rows % 16, findings);
+  check_transposed(kernels, 1009, 1043, 0, 0, findings);
 }
 
 }  // namespace edgeattn::test

@@ -25,6 +25,7 @@ constexpr Row kRows[] = {
     {"poison_rows", check_poison_rows},
     {"add_residual", check_add_residual},
     {"fold", check_fold},
+    {"transpose", check_transpose},
 };
 
 using Entry = void (*)();

@@ -160,7 +160,7 @@ void check_non_finite_scores(const Kernels& kernels, std::size_t keys, std::size
 std::vector<float> hostile_factors() { return {0.0f, 1.0f, 0.3f, 0x1p-20f, 0.999999f, 0x1p-126f, 0.5f, 0.0f, 0.7f}; }
 
 void check_residual(const Kernels& kernels, std::size_t tokens, std::size_t channels, bool nchw, bool in_place,
-                    bool residual, std::mt19937_64& engine, Findings& findings) {
+                    bool residual, float factor, std::mt19937_64& engine, Findings& findings) {
   const std::size_t gap = channels % 3;
   Matrix tile(tokens, channels, tokens % 2);
   tile.fill_rows(engine, 1);
@@ -174,7 +174,7 @@ void check_residual(const Kernels& kernels, std::size_t tokens, std::size_t chan
   for (std::size_t t = 0; t < tokens; ++t) {
     for (std::size_t c = 0; c < channels; ++c) {
       const float value = tile.at(t, c) + poison[t];
-      at(expected, t, c) = residual ? at(x, t, c) + value : value;
+      at(expected, t, c) = (residual ? at(x, t, c) + value : value) * factor;
     }
   }
   OutputTile output = {};
@@ -187,10 +187,12 @@ void check_residual(const Kernels& kernels, std::size_t tokens, std::size_t chan
   output.channel_stride = nchw ? x.stride : 1;
   output.tokens = tokens;
   output.channels = channels;
+  output.factor = factor;
   kernels.add_residual(output);
   findings.require_same(y.values, expected.values, [&] {
     return std::to_string(tokens) + " tokens, " + std::to_string(channels) + " channels" +
-           (nchw ? ", NCHW" : ", NHWC") + (in_place ? ", in place" : "") + (residual ? "" : ", no residual");
+           (nchw ? ", NCHW" : ", NHWC") + (in_place ? ", in place" : "") + (residual ? "" : ", no residual") + ", factor " +
+           std::to_string(factor);
   });
 }
 
@@ -297,7 +299,8 @@ void check_add_residual(const Kernels& kernels, Findings& findings) {
     for (std::size_t channels : {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 70})
       for (bool nchw : {true, false})
         for (const auto& [in_place, residual] : {std::pair{false, true}, {true, true}, {false, false}})
-          check_residual(kernels, tokens, channels, nchw, in_place, residual, engine, findings);
+          for (float factor : {1.0f, 0.7071067f})
+            check_residual(kernels, tokens, channels, nchw, in_place, residual, factor, engine, findings);
 }
 
 }  // namespace edgeattn::test

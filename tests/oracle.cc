@@ -64,28 +64,31 @@ std::vector<T> attend(const io::BlockWeights& w, const std::vector<double>& x, s
   const std::vector<T> k = project(w.qkv_weight, w.qkv_bias, channels, normalized);
   const std::vector<T> v = project(w.qkv_weight, w.qkv_bias, 2 * channels, normalized);
 
-  const T scale = static_cast<T>(w.spec.scale != 0 ? w.spec.scale : 1 / std::sqrt(static_cast<double>(channels)));
+  const std::size_t width = channels / w.spec.heads;
+  const T scale = static_cast<T>(w.spec.scale != 0 ? w.spec.scale : 1 / std::sqrt(static_cast<double>(width)));
   std::vector<T> mixed(tokens * channels, T{0});
   std::vector<T> scores(tokens);
-  for (std::size_t i = 0; i < tokens; ++i) {
+  for (std::size_t item = 0; item < tokens * w.spec.heads; ++item) {
+    const std::size_t i = item / w.spec.heads, begin = item % w.spec.heads * width, end = begin + width;
     T largest = -std::numeric_limits<T>::infinity();
     for (std::size_t j = 0; j < tokens; ++j) {
       T sum = 0;
-      for (std::size_t c = 0; c < channels; ++c) sum += q[i * channels + c] * k[j * channels + c];
+      for (std::size_t c = begin; c < end; ++c) sum += q[i * channels + c] * k[j * channels + c];
       scores[j] = sum * scale;
       largest = std::max(largest, scores[j]);
     }
     T total = 0;
     for (T& score : scores) total += score = std::exp(score - largest);
     for (std::size_t j = 0; j < tokens; ++j)
-      for (std::size_t c = 0; c < channels; ++c) mixed[i * channels + c] += scores[j] / total * v[j * channels + c];
+      for (std::size_t c = begin; c < end; ++c) mixed[i * channels + c] += scores[j] / total * v[j * channels + c];
   }
   const std::vector<T> projected = project(w.out_weight, w.out_bias, 0, mixed);
   std::vector<T> y(channels * tokens);
   for (std::size_t c = 0; c < channels; ++c)
     for (std::size_t n = 0; n < tokens; ++n)
       y[c * tokens + n] =
-          projected[n * channels + c] + (w.spec.residual ? static_cast<T>(x[c * tokens + n]) : T{0});
+          (projected[n * channels + c] + (w.spec.residual ? static_cast<T>(x[c * tokens + n]) : T{0})) /
+          static_cast<T>(w.spec.rescale_output);
   return y;
 }
 

@@ -44,8 +44,12 @@ TEST_CASE("arguments that no plan can be made of are named") {
       {"eps", StatusCode::kInvalidArgument, {.channels = 64, .eps = __builtin_nan("")}, shape, {}},
       {"eps", StatusCode::kInvalidArgument, {.channels = 64, .eps = __builtin_inf()}, shape, {}},
       {"scale", StatusCode::kInvalidArgument, {.channels = 64, .scale = -1}, shape, {}},
+      {"rescale_output must be", StatusCode::kInvalidArgument, {.channels = 64, .rescale_output = 0}, shape, {}},
+      {"rescale_output must be", StatusCode::kInvalidArgument, {.channels = 64, .rescale_output = -2}, shape, {}},
+      {"rescale_output must be", StatusCode::kInvalidArgument, {.channels = 64, .rescale_output = 1e31}, shape, {}},
+      {"rescale_output must be", StatusCode::kInvalidArgument, {.channels = 64, .rescale_output = __builtin_nan("")}, shape, {}},
       {"heads must be at least 1", StatusCode::kInvalidArgument, {.channels = 64, .heads = 0}, shape, {}},
-      {"several heads are not supported", StatusCode::kUnsupported, {.channels = 64, .heads = 4}, shape, {}},
+      {"heads must divide the 64 channels, got 5", StatusCode::kInvalidArgument, {.channels = 64, .heads = 5}, shape, {}},
       {"at least 1, got 0, 8, 8", StatusCode::kInvalidArgument, good, {0, 8, 8}, {}},
       {"at least 1, got 1, 0, 8", StatusCode::kInvalidArgument, good, {1, 0, 8}, {}},
       {"at least 1, got 1, 8, 0", StatusCode::kInvalidArgument, good, {1, 8, 0}, {}},
@@ -95,7 +99,7 @@ TEST_CASE("regions that are alive together never share bytes, and the totals are
   };
   for (int i = 0; i < 300; ++i) {
     const std::size_t channels = between(1, 600);
-    const Spec spec{.channels = channels, .groups = 1};
+    const Spec spec{.channels = channels, .groups = 1, .heads = channels % 3 == 0 ? 3u : 1u};
     const Shape shape{between(1, 4), between(1, 70), between(1, 70)};
     const PlanOptions options{.threads = between(1, 9), .key_block = between(0, 1) * between(1, 700)};
     CAPTURE(channels);
@@ -245,13 +249,13 @@ TEST_CASE("a budget is kept, and too small a one says what would do") {
   const Spec spec{.channels = 128};
   const Shape shape{1, 40, 40};
   Plan unlimited;
-  REQUIRE_OK(plan(spec, shape, {.threads = 2}, kBoard, made_up_gemm(true), unlimited));
+  REQUIRE_OK(plan(spec, shape, {.threads = 8}, kBoard, made_up_gemm(true), unlimited));
   CHECK_FALSE(unlimited.budget_reduced_keys);
   bool reduced = false;
   std::size_t least = 0;
   for (std::size_t budget = unlimited.scratch_bytes; least == 0; budget -= budget / 1024) {
     Plan limited;
-    const Status status = plan(spec, shape, {.threads = 2, .scratch_budget_bytes = budget}, kBoard, made_up_gemm(true), limited);
+    const Status status = plan(spec, shape, {.threads = 8, .scratch_budget_bytes = budget}, kBoard, made_up_gemm(true), limited);
     if (status.ok()) {
       CHECK(limited.scratch_bytes <= budget);
       CHECK(limited.key_block <= unlimited.key_block);
@@ -262,14 +266,14 @@ TEST_CASE("a budget is kept, and too small a one says what would do") {
     }
     CHECK(status.code() == StatusCode::kTooSmall);
     const std::string message = status.message();
-    least = std::stoull(message.substr(message.find("at least ") + 9));
+    least = static_cast<std::size_t>(std::stoull(message.substr(message.find("at least ") + 9)));
     CHECK(least > budget);
   }
   CHECK(reduced);
   Plan exact;
-  REQUIRE_OK(plan(spec, shape, {.threads = 2, .scratch_budget_bytes = least}, kBoard, made_up_gemm(true), exact));
+  REQUIRE_OK(plan(spec, shape, {.threads = 8, .scratch_budget_bytes = least}, kBoard, made_up_gemm(true), exact));
   CHECK(exact.scratch_bytes == least);
-  CHECK_FAILS(plan(spec, shape, {.threads = 2, .scratch_budget_bytes = least - 1}, kBoard, made_up_gemm(true), exact),
+  CHECK_FAILS(plan(spec, shape, {.threads = 8, .scratch_budget_bytes = least - 1}, kBoard, made_up_gemm(true), exact),
               StatusCode::kTooSmall, std::to_string(least));
 }
 

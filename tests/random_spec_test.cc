@@ -1,5 +1,6 @@
 #include <cmath>
 #include <cstdio>
+#include <numbers>
 #include <string>
 
 #include "harness.h"
@@ -21,8 +22,8 @@ struct Case {
 
 std::string describe(const Case& c) {
   char text[256];
-  std::snprintf(text, sizeof text, "C%zu %s groups %zu B%zu %zux%zu %s threads %zu tile %zu,%zu mean %g", c.spec.channels,
-                to_string(c.spec.norm), c.spec.groups, c.shape.batch, c.shape.height, c.shape.width,
+  std::snprintf(text, sizeof text, "C%zu %s groups %zu heads %zu B%zu %zux%zu %s threads %zu tile %zu,%zu mean %g", c.spec.channels,
+                to_string(c.spec.norm), c.spec.groups, c.spec.heads, c.shape.batch, c.shape.height, c.shape.width,
                 to_string(c.options.layout), c.options.threads, c.options.query_tile, c.options.key_block, c.mean);
   return text;
 }
@@ -59,21 +60,23 @@ Case random_case(Dice& dice) {
     c.shape = {dice.between(1, 3), dice.between(1, 9), dice.between(1, 9)};
   } else if (regime < 8) {  // around one key block
     c.spec.channels = dice.between(1, 48);
-    c.shape = {dice.between(1, 2), dice.between(15, 24), dice.between(15, 24)};
+    c.shape = {dice.between(1, 2), dice.between(15, sample() ? 19 : 24), dice.between(15, sample() ? 19 : 24)};
   } else {  // several key blocks
     c.spec.channels = dice.between(1, 20);
-    c.shape = {1, dice.between(25, 40), dice.between(25, 40)};
+    c.shape = {1, dice.between(25, sample() ? 28 : 40), dice.between(25, sample() ? 28 : 40)};
   }
   c.spec.norm = dice.one_of({Norm::kGroup, Norm::kGroup, Norm::kInstance, Norm::kBatch, Norm::kNone});
   c.spec.groups = random_divisor(dice, c.spec.channels);
+  c.spec.heads = dice.between(0, 2) == 0 ? random_divisor(dice, c.spec.channels) : 1;
   c.spec.eps = dice.one_of({1e-5, 1e-6, 1e-3});
   c.spec.residual = dice.between(0, 7) != 0;
   c.options.layout = dice.one_of({Layout::kNchw, Layout::kNhwc});
   c.options.threads = dice.between(1, 4);
   if (dice.between(0, 2) == 0) c.options.query_tile = dice.between(4, 70);
   if (dice.between(0, 2) == 0) c.options.key_block = dice.between(1, 200);
-  c.spec.scale = dice.one_of({0.0, 0.0, 0.5, 1.0}) / std::sqrt(static_cast<double>(c.spec.channels));
+  c.spec.scale = dice.one_of({0.0, 0.0, 0.5, 1.0}) / std::sqrt(static_cast<double>(c.spec.head_channels()));
   c.mean = c.spec.norm == Norm::kNone ? dice.one_of({0.0, 0.5}) : dice.one_of({0.0, 0.0, 3.0, 1e4});
+  c.spec.rescale_output = dice.one_of({1.0, 1.0, std::numbers::sqrt2, 0.3});
   return c;
 }
 
@@ -91,6 +94,7 @@ void check_case(const Case& c, Dice& dice, std::uint64_t stream, double& worst) 
   const ErrorBound bound = judge(reference(weights, c.shape, c.options.layout, x), c.shape, x, y);
   CHECK_MESSAGE(bound.worst_excess <= c.allowed, "error ", bound.worst_error, " is ", bound.worst_excess, " of the bound");
   worst = std::max(worst, bound.worst_excess);
+  if (sample() && stream % 4 != 0) return;
 
   std::vector<float> in_place = x;
   block.run_in_place(in_place);
@@ -98,7 +102,8 @@ void check_case(const Case& c, Dice& dice, std::uint64_t stream, double& worst) 
 }
 
 TEST_CASE("random specs stay within the error bound") {
-  const std::size_t cases = sample() ? 100 : 360;
+  const bool best = isa() == detect_machine().best_isa();
+  const std::size_t cases = !sample() ? 360 : best ? 100 : 30;
   double worst = 0;
   for (std::uint64_t stream = 0; stream < cases; ++stream) {
     Dice dice(stream);
@@ -116,6 +121,7 @@ TEST_CASE("chosen specs stay within the error bound") {
     spec.groups = groups;
     return spec;
   };
+  const std::size_t large = sample() ? 32 : 64;
   const Case rows[] = {
       {gn(1, 1), {1, 1, 1}, {}, 0},
       {gn(1, 1), {3, 1, 2}, {}, 0},
@@ -128,7 +134,7 @@ TEST_CASE("chosen specs stay within the error bound") {
       {gn(32, 32), {1, 1, 257}, {.query_tile = 4}, 0},                // a lone last row
       {gn(32, 32), {1, 3, 11}, {.threads = 3, .query_tile = 32}, 0},  // 33 = 32 + 1
       {gn(512, 32), {1, 8, 8}, {.threads = 2}, 0},
-      {gn(8, 4), {1, 64, 64}, {.threads = 2}, 0},
+      {gn(8, 4), {1, large, large}, {.threads = 2}, 0},
       // Scores of ±30 to ±300: rounding decides between near ties, in the naive formula as here (docs/engine.md, Accuracy).
       {gn(64, 8), {1, 9, 9}, {.threads = 2}, 0, 3, 3},
       {gn(64, 8), {1, 9, 9}, {.threads = 2}, 0, 9, 3},

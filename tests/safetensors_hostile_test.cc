@@ -37,6 +37,13 @@ struct HostileFile {
 
 const std::uint64_t kHuge = std::numeric_limits<std::uint64_t>::max();
 
+// Sizes of this machine's address space that wrap.
+constexpr std::size_t kLast = std::numeric_limits<std::size_t>::max();
+const std::string kRoot = std::to_string(std::size_t{1} << std::numeric_limits<std::size_t>::digits / 2);
+const std::string kThird = std::to_string(kLast / 3 + 1);
+const std::string kFourth = std::to_string(kLast / 4 + 1);
+const std::string kAtEnd = "[" + std::to_string(kLast - 1) + "," + std::to_string(kLast) + "]";
+
 const HostileFile kHostileFiles[] = {
     // The length of the header
     {"empty", "", "empty"},
@@ -149,16 +156,16 @@ const HostileFile kHostileFiles[] = {
     {"bytes do not match a scalar", safetensors(tensor("\"F32\"", "[]", "[0,8]"), zeros(8)), "expected 4 bytes"},
     {"no bytes for elements", safetensors(tensor("\"I64\"", "[1]", "[0,0]")), "expected 8 bytes"},
     {"bytes for no elements", safetensors(tensor("\"U8\"", "[0]", "[0,1]"), "x"), "expected 0 bytes"},
-    {"product wraps around to 0", safetensors(tensor("\"U8\"", "[4294967296,4294967296]", "[0,0]")), "overflows"},
-    {"product wraps around to a match", safetensors(tensor("\"U8\"", "[3,6148914691236517206]", "[0,2]"), "xx"),
+    {"product wraps around to 0", safetensors(tensor("\"U8\"", "[" + kRoot + "," + kRoot + "]", "[0,0]")), "overflows"},
+    {"product wraps around to a match", safetensors(tensor("\"U8\"", "[3," + kThird + "]", "[0,2]"), "xx"),
      "overflows"},
-    {"bytes wrap around to 0", safetensors(tensor("\"F32\"", "[4611686018427387904]", "[0,0]")), "overflows"},
+    {"bytes wrap around to 0", safetensors(tensor("\"F32\"", "[" + kFourth + "]", "[0,0]")), "overflows"},
     {"offsets in the wrong order", safetensors(tensor("\"U8\"", "[4]", "[4,0]"), zeros(4)), "in order, given [4, 0]"},
     {"offsets past the end", safetensors(tensor("\"F32\"", "[2]", "[0,8]"), zeros(7)), "past the end of the 7 bytes"},
     {"offsets begin past the end", safetensors(tensor("\"U8\"", "[0]", "[9,9]"), zeros(4)),
      "past the end of the 4 bytes"},
     {"offsets at the end of the address space",
-     safetensors(tensor("\"U8\"", "[1]", "[18446744073709551614,18446744073709551615]"), zeros(4)), "past the end"},
+     safetensors(tensor("\"U8\"", "[1]", kAtEnd), zeros(4)), "past the end"},
     {"first tensor begins late", safetensors(tensor("\"U8\"", "[4]", "[1,5]"), zeros(5)), "begin at 0"},
     {"gap", safetensors(two_tensors("[0,4]", "[5,9]"), zeros(9)), "tensor 'b': expected data_offsets to begin at 4"},
     {"overlap", safetensors(two_tensors("[0,4]", "[3,7]"), zeros(7)), "given 3: an overlap"},

@@ -214,7 +214,7 @@ TEST_CASE("write: arguments that make no file") {
   const TempDirectory folder;
   const std::string path = folder / "out";
   const std::size_t wrong[] = {7};
-  const std::size_t wraps[] = {6, std::size_t{1} << 63, 2};
+  const std::size_t wraps[] = {6, std::numeric_limits<std::size_t>::max() / 2 + 1, 2};
   CHECK(io::write_safetensors(path, "x", wrong, kValues).code() == StatusCode::kInvalidArgument);
   CHECK(io::write_safetensors(path, "x", wraps, {}).code() == StatusCode::kInvalidArgument);
   CHECK(io::write_safetensors(path, "__metadata__", kShape, kValues).code() == StatusCode::kInvalidArgument);
@@ -226,7 +226,7 @@ TEST_CASE("write: several tensors, and metadata") {
   const TempDirectory folder;
   const std::string path = folder / "out";
   const std::vector<float> one = {1};
-  const std::vector<io::TensorView> tensors = {{"b", {3, 2}, kValues}, {"a", {}, one}, {"none", {0}, {}}};
+  const std::vector<io::NamedTensor> tensors = {{"b", {3, 2}, kValues}, {"a", {}, one}, {"none", {0}, {}}};
   const io::Metadata metadata = {{"key", "a \"value\""}, {"another", ""}};
   REQUIRE(std::string(io::write_safetensors(path, tensors, metadata).message()) == "");
   io::SafetensorsFile file;
@@ -239,7 +239,7 @@ TEST_CASE("write: several tensors, and metadata") {
   CHECK(values == one);
   CHECK(file.metadata() == io::Metadata{{"another", ""}, {"key", "a \"value\""}});
 
-  const std::vector<io::TensorView> twice = {{"a", {}, one}, {"a", {}, one}};
+  const std::vector<io::NamedTensor> twice = {{"a", {}, one}, {"a", {}, one}};
   const Status status = io::write_safetensors(path, twice);
   CHECK(status.code() == StatusCode::kInvalidArgument);
   CHECK(std::string(status.message()).find("tensor 'a': expected once, given twice") != std::string::npos);

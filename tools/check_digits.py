@@ -12,14 +12,13 @@ import sys
 LIMIT = 2e-6
 STEPS = (199, 100, 0)
 # What Linux calls the features that each instruction set needs.
-FEATURES = {"scalar": set(), "avx2": {"avx2", "fma"}, "avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl"}}
+FEATURES = {"scalar": set(), "avx2": {"avx2", "fma"}, "avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl"},
+            "neon": {"asimd"} if platform.machine() == "aarch64" else {"neon", "vfpv4"}}
 
 
 def machine_features():
-    if platform.machine() != "x86_64":
-        return set()
     with open("/proc/cpuinfo", encoding="utf-8") as cpuinfo:
-        return next((set(line.split()) for line in cpuinfo if line.startswith("flags")), set())
+        return next((set(line.split()) for line in cpuinfo if line.startswith(("flags", "Features"))), set())
 
 
 def run(tool, blocks, activations, prefix, step, isa):

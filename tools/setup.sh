@@ -5,7 +5,9 @@ set -euo pipefail
 
 # A tool may come from elsewhere than from its package; a library is looked for as a package.
 declare -A tool_of=([g++]=g++ [meson]=meson [ninja-build]=ninja [pkg-config]=pkg-config [python3]=python3
-                    [mmdebstrap]=mmdebstrap [make]=make [cmake]=cmake [dpkg-dev]=dpkg-shlibdeps)
+                     [mmdebstrap]=mmdebstrap [make]=make [cmake]=cmake [dpkg-dev]=dpkg-shlibdeps [qemu-user]=qemu-aarch64
+                     [llvm-19]=llvm-mca-19 [g++-aarch64-linux-gnu]=aarch64-linux-gnu-g++
+                     [g++-arm-linux-gnueabihf]=arm-linux-gnueabihf-g++ [g++-x86-64-linux-gnu]=x86_64-linux-gnu-g++)
 wanted=(g++ meson ninja-build pkg-config python3 libxnnpack-dev libpthreadpool-dev nlohmann-json3-dev libcli11-dev
         doctest-dev)
 case ${1:-} in
@@ -29,7 +31,10 @@ done
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 
 line="apt-get install -y --no-install-recommends ${missing[*]}"
-if [[ $(id -u) -eq 0 ]]; then
+if ! command -v apt-get >/dev/null; then
+  echo "missing packages, and no apt-get to install them: ${missing[*]}" >&2
+  exit 1
+elif [[ $(id -u) -eq 0 ]]; then
   as_root=(env)
 elif command -v sudo >/dev/null; then
   as_root=(sudo env)
@@ -38,5 +43,8 @@ else
   exit 1
 fi
 echo "installing ${missing[*]}"
-"${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get update -q
-"${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+apt() { "${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get "$1" -q "${@:2}"; }
+if ! apt update || ! apt install -y --no-install-recommends "${missing[@]}"; then
+  echo "missing packages that could not be installed: ${missing[*]}" >&2
+  exit 1
+fi

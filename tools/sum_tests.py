@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Sums up the cases of a `meson test` run: sum_tests.py TESTLOG.json
+"""Sums up the cases of `meson test` runs: sum_tests.py TESTLOG.json…
 
 A test that prints a sum of its own (doctest's, or "N passed, N failed") counts with its cases, any other as one case.
 Prints "N passed, N failed, N skipped"; exits 1 if anything failed or nothing ran.
@@ -26,8 +26,11 @@ def cases(test):
 
 
 def main():
-    with open(sys.argv[1], encoding="utf-8") as log:
-        passed, failed, skipped = (sum(column) for column in zip(*(cases(json.loads(line)) for line in log)))
+    tests = []
+    for path in sys.argv[1:]:
+        with open(path, encoding="utf-8") as log:
+            tests += map(json.loads, log)
+    passed, failed, skipped = (sum(column) for column in zip(*map(cases, tests)))
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed or not passed else 0
 

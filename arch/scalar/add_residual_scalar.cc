@@ -12,7 +12,7 @@ void add_row(const OutputTile& output, std::size_t token, std::size_t first, std
   for (std::size_t c = first; c < end; ++c) {
     const std::size_t place = token * output.token_stride + c * output.channel_stride;
     const float value = output.tile[token * output.stride + c] + output.poison[token];
-    output.y[place] = output.x == nullptr ? value : output.x[place] + value;
+    output.y[place] = (output.x == nullptr ? value : output.x[place] + value) * output.factor;
   }
 }
 

@@ -53,13 +53,14 @@ template <bool kPlain>
 void pack_strip(const PackStrip& strip) {
   const scalar::PanelIndex<kPlain> key_index(strip.keys);
   const scalar::PanelIndex<kPlain> value_index(strip.values);
-  const std::size_t key_columns = padded(strip.tokens, strip.keys.nr);
-  const std::size_t key_depth = padded(strip.channels, key_index.group());
-  const std::size_t value_columns = padded(strip.channels, strip.values.nr);
-  const std::size_t value_depth = padded(strip.tokens, value_index.group());
+  const bool with_keys = strip.keys.data != nullptr, with_values = strip.values.data != nullptr;
+  const std::size_t key_columns = with_keys ? padded(strip.tokens, strip.keys.nr) : 0;
+  const std::size_t key_depth = with_keys ? padded(strip.channels, key_index.group()) : 0;
+  const std::size_t value_columns = with_values ? padded(strip.channels, strip.values.nr) : 0;
+  const std::size_t value_depth = with_values ? padded(strip.tokens, value_index.group()) : 0;
 
-  zero_biases(strip.keys, strip.first_token, key_columns);
-  if (strip.first_token == 0) zero_biases(strip.values, 0, value_columns);
+  if (with_keys) zero_biases(strip.keys, strip.first_token, key_columns);
+  if (with_values && strip.first_token == 0) zero_biases(strip.values, 0, value_columns);
   for (std::size_t t0 = 0; t0 < std::max(key_columns, value_depth); t0 += kBlock) {
     for (std::size_t c0 = 0; c0 < std::max(key_depth, value_columns); c0 += kBlock) {
       const Block block(strip, t0, c0);

@@ -6,9 +6,9 @@ namespace edgeattn {
 namespace {
 
 template <class Lanes>
-[[gnu::always_inline]] inline void store_sum(const OutputTile& output, size_t offset, Vec value, Lanes mask) {
+[[gnu::always_inline]] inline void store_sum(const OutputTile& output, size_t offset, Vec value, Vec factor, Lanes mask) {
   if (output.x != nullptr) value = add(load(output.x + offset, mask), value);
-  store(output.y + offset, value, mask);
+  store(output.y + offset, multiply(value, factor), mask);
 }
 
 /// kLanes tokens of kLanes channels of the tile, turned on their way to rows of neighbouring tokens.
@@ -32,20 +32,22 @@ inline void turn_block(const OutputTile& output, size_t token, size_t channel, C
     for (size_t i = 0; i < kLanes; ++i)
       if (i < live_channels) block[i] = add(load(output.x + place + i * output.channel_stride, token_mask), block[i]);
   }
+  const Vec factor = broadcast(output.factor);
 #pragma GCC unroll 16
   for (size_t i = 0; i < kLanes; ++i)
-    if (i < live_channels) store(output.y + place + i * output.channel_stride, block[i], token_mask);
+    if (i < live_channels) store(output.y + place + i * output.channel_stride, multiply(block[i], factor), token_mask);
 }
 
 }  // namespace
 
 void EDGEATTN_KERNEL(add_residual)(const OutputTile& output) {
   if (output.token_stride != 1) {
+    const Vec factor = broadcast(output.factor);
     for (size_t t = 0; t < output.tokens; ++t) {
       const Vec poison = broadcast(output.poison[t]);
       for_lanes(output.channels, [&](size_t c, auto mask) {
         const Vec value = add(load(output.tile + t * output.stride + c, mask), poison);
-        store_sum(output, t * output.token_stride + c, value, mask);
+        store_sum(output, t * output.token_stride + c, value, factor, mask);
       });
     }
     return;

@@ -7,7 +7,7 @@ namespace {
 
 /// The part of an operand that a strip fills, as a matrix [depth, columns] cut in panels.
 struct Target {
-  float* origin;  ///< depth 0, column 0 of the strip
+  float* origin;  ///< depth 0, column 0 of the strip; null for an operand that is left out
   size_t nr;
   size_t panel_stride;
   size_t columns;  ///< up to the end of the last panel
@@ -34,6 +34,7 @@ template <class Lanes>
 
 /// Writes `count` depths of kLanes columns, cut where panels end.
 inline void store_pieces(const Target& target, size_t depth, size_t count, size_t column, const Vec (&block)[kLanes]) {
+  if (target.origin == nullptr) return;
   for (size_t begin = 0; begin < kLanes && column + begin < target.columns;) {
     const size_t end = smaller_of(begin + target.nr - (column + begin) % target.nr, kLanes);
     store_rows(target.at(depth, column + begin) - begin, target.nr, block, count, lanes(begin, end));
@@ -81,13 +82,14 @@ struct Rows {
 
 /// A block that is all there, between operands whose panels are whole vectors wide.
 template <bool kRowsAreChannels>
-inline void pack_whole_block(const Rows<kRowsAreChannels>& rows, size_t row, size_t lane, float* straight,
-                             size_t straight_stride, float* turned, size_t turned_stride) {
+inline void pack_whole_block(const Rows<kRowsAreChannels>& rows, size_t row, size_t lane, const Target& straight,
+                             const Target& turned) {
   Vec block[kLanes];
   rows.load_block(row, kLanes, lane, All{}, block);
-  store_rows(straight, straight_stride, block, kLanes, All{});
+  if (straight.origin != nullptr) store_rows(straight.at(row, lane), straight.nr, block, kLanes, All{});
+  if (turned.origin == nullptr) return;
   transpose(block);
-  store_rows(turned, turned_stride, block, kLanes, All{});
+  store_rows(turned.at(lane, row), turned.nr, block, kLanes, All{});
 }
 
 template <bool kRowsAreChannels>
@@ -112,7 +114,7 @@ inline void pack_blocks(const PackStrip& strip, const Target& straight, const Ta
     size_t lane = 0;
     if (whole_panels && row + kLanes <= rows.count)
       for (; lane + kLanes <= rows.length; lane += kLanes)
-        pack_whole_block(rows, row, lane, straight.at(row, lane), straight.nr, turned.at(lane, row), turned.nr);
+        pack_whole_block(rows, row, lane, straight, turned);
     for (; lane < straight.columns; lane += kLanes) pack_any_block(rows, row, lane, straight, turned);
   }
 }
@@ -120,13 +122,18 @@ inline void pack_blocks(const PackStrip& strip, const Target& straight, const Ta
 }  // namespace
 
 void EDGEATTN_KERNEL(pack)(const PackStrip& strip) {
-  float* const first_keys = strip.keys.data + strip.first_token / strip.keys.nr * strip.keys.panel_stride;
-  const Target keys = {first_keys + strip.keys.nr, strip.keys.nr, strip.keys.panel_stride,
-                       padded(strip.tokens, strip.keys.nr)};
-  const Target values = {strip.values.data + strip.values.nr + strip.first_token * strip.values.nr, strip.values.nr,
-                         strip.values.panel_stride, padded(strip.channels, strip.values.nr)};
-  zero_biases(first_keys, strip.keys, keys.columns);
-  if (strip.first_token == 0) zero_biases(strip.values.data, strip.values, values.columns);
+  Target keys = {nullptr, kLanes, 0, strip.tokens};
+  if (strip.keys.data != nullptr) {
+    float* const first = strip.keys.data + strip.first_token / strip.keys.nr * strip.keys.panel_stride;
+    keys = {first + strip.keys.nr, strip.keys.nr, strip.keys.panel_stride, padded(strip.tokens, strip.keys.nr)};
+    zero_biases(first, strip.keys, keys.columns);
+  }
+  Target values = {nullptr, kLanes, 0, strip.channels};
+  if (strip.values.data != nullptr) {
+    values = {strip.values.data + strip.values.nr + strip.first_token * strip.values.nr, strip.values.nr,
+              strip.values.panel_stride, padded(strip.channels, strip.values.nr)};
+    if (strip.first_token == 0) zero_biases(strip.values.data, strip.values, values.columns);
+  }
   if (strip.token_stride == 1) {
     pack_blocks<true>(strip, keys, values);
   } else {

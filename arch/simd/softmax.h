@@ -22,13 +22,17 @@ struct Extremes {
     high[i] = broadcast(-kInfinity);
     low[i] = broadcast(kInfinity);
   }
-  for_lanes(keys, [&](size_t j, auto mask) {
+  const auto visit = [&](size_t j, auto mask) {
     for (size_t i = 0; i < kSoftmaxRows; ++i) {
       const Vec score = load(rows[i] + j, mask);
       high[i] = larger(choose(mask, score, high[i]), high[i]);
       low[i] = smaller(choose(mask, score, low[i]), low[i]);
     }
-  });
+  };
+  // The partial vector first: after it, the loop would have to keep its results twice.
+  const size_t whole = keys / kLanes * kLanes;
+  if (whole < keys) visit(whole, lanes(0, keys - whole));
+  for (size_t j = 0; j < whole; j += kLanes) visit(j, All{});
   Extremes result;
   for (size_t i = 0; i < kSoftmaxRows; ++i) {
     result.max[i] = largest(high[i]);
@@ -37,16 +41,30 @@ struct Extremes {
   return result;
 }
 
-/// row[j] ← 2^(row[j] - max); returns their sum. One accumulator is enough: a power takes longer than an addition.
+/// row[j] ← 2^(row[j] - max); returns their sum. One accumulator a vector is enough: a power takes longer than an addition.
 inline float weights_and_sum(float* row, size_t keys, float max) {
+  constexpr size_t kTogether = kPowerVectors * kLanes;
   const Vec shift = broadcast(max);
-  Vec total = zero();
-  for_lanes(keys, [&](size_t j, auto mask) {
-    const Vec weight = pow2(subtract(load(row + j, mask), shift));
-    store(row + j, weight, mask);
-    total = add(total, keep(weight, mask));
+  Vec totals[kPowerVectors];
+  for (Vec& total : totals) total = zero();
+  const size_t together = kPowerVectors > 1 ? keys / kTogether * kTogether : 0;
+  for (size_t j = 0; j < together; j += kTogether) {
+    Vec weights[kPowerVectors];
+    for (size_t v = 0; v < kPowerVectors; ++v) weights[v] = subtract(load(row + j + v * kLanes, All{}), shift);
+    raise(weights);
+    for (size_t v = 0; v < kPowerVectors; ++v) {
+      store(row + j + v * kLanes, weights[v], All{});
+      totals[v] = add(totals[v], weights[v]);
+    }
+  }
+  for_lanes(keys - together, [&](size_t i, auto mask) {
+    float* const rest = row + together + i;
+    const Vec weight = pow2(subtract(load(rest, mask), shift));
+    store(rest, weight, mask);
+    totals[0] = add(totals[0], keep(weight, mask));
   });
-  return sum(total);
+  for (size_t v = 1; v < kPowerVectors; ++v) totals[0] = add(totals[0], totals[v]);
+  return sum(totals[0]);
 }
 
 }  // namespace

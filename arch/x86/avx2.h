@@ -23,6 +23,12 @@ struct All {};
 
 constexpr size_t kLanes = 8;
 constexpr size_t kWideLanes = 4;
+/// Whether a power is worth more operations in a shorter chain, and vectors of powers that softmax computes side by side:
+/// here the processor overlaps iterations by itself.
+constexpr bool kShortChains = false;
+constexpr size_t kPowerVectors = 1;
+/// Whether masked stores take no longer than others: where a mask is a register of its own.
+constexpr bool kQuickMaskedStores = false;
 
 /// Lanes begin ≤ i < end.
 inline Mask lanes(size_t begin, size_t end) {
@@ -38,6 +44,10 @@ inline Vec load(const float* from, All) { return _mm256_loadu_ps(from); }
 inline Vec load(const float* from, Mask mask) { return _mm256_maskload_ps(from, mask); }
 inline void store(float* to, Vec v, All) { _mm256_storeu_ps(to, v); }
 inline void store(float* to, Vec v, Mask mask) { _mm256_maskstore_ps(to, mask, v); }
+/// Stores past the caches, where the processor can, at an address aligned to a vector. finish_streams orders such stores before
+/// those that follow.
+inline void stream(float* to, Vec v) { _mm256_stream_ps(to, v); }
+inline void finish_streams() { _mm_sfence(); }
 
 inline Vec keep(Vec v, All) { return v; }
 inline Vec keep(Vec v, Mask mask) { return _mm256_and_ps(v, _mm256_castsi256_ps(mask)); }

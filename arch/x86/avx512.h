@@ -24,6 +24,9 @@ struct All {};
 
 constexpr size_t kLanes = 16;
 constexpr size_t kWideLanes = 8;
+constexpr bool kShortChains = false;
+constexpr size_t kPowerVectors = 1;
+constexpr bool kQuickMaskedStores = true;
 
 inline Mask lanes(size_t begin, size_t end) {
   const uint32_t below_end = end < kLanes ? (1u << end) - 1 : 0xFFFF;
@@ -37,6 +40,8 @@ inline Vec load(const float* from, All) { return _mm512_loadu_ps(from); }
 inline Vec load(const float* from, Mask mask) { return _mm512_maskz_loadu_ps(mask, from); }
 inline void store(float* to, Vec v, All) { _mm512_storeu_ps(to, v); }
 inline void store(float* to, Vec v, Mask mask) { _mm512_mask_storeu_ps(to, mask, v); }
+inline void stream(float* to, Vec v) { _mm512_stream_ps(to, v); }
+inline void finish_streams() { _mm_sfence(); }
 
 inline Vec keep(Vec v, All) { return v; }
 inline Vec keep(Vec v, Mask mask) { return _mm512_maskz_mov_ps(mask, v); }

@@ -10,3 +10,4 @@
 #include "../simd/rows.h"
 #include "../simd/softmax.h"
 #include "../simd/statistics.h"
+#include "../simd/transpose.h"

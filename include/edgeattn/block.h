@@ -13,7 +13,7 @@ namespace edgeattn {
 
 /// Weights of a block, float32, row-major, 4-byte aligned. Not kept: prepare copies what it needs.
 ///
-/// As trained, or folded by `fold`: then score_weight is set, out_weight and out_bias are M and b', and there is no qkv.
+/// As trained, or folded by `fold` (one head): then score_weight is set, out_weight and out_bias are M and b', and there is no qkv.
 struct Weights {
   const float* norm_weight = nullptr;   ///< [C]; null for Norm::kNone only
   const float* norm_bias = nullptr;     ///< [C]; null for Norm::kNone only
@@ -47,9 +47,14 @@ EDGEATTN_API Status fold(const Spec& spec, const Weights& weights, const Machine
 struct Prepared {
   Spec spec;
   PanelLayout projection;
-  const float* score_weight = nullptr;  ///< A and u, packed: T = A x̂ + u, scaled for exp2
-  const float* out_weight = nullptr;    ///< M and b', packed: Y = M o + b'
+  const float* score_weight = nullptr;  ///< A and u, packed: T = A x̂ + u, scaled for exp2; with several heads Wq and bq
+  const float* out_weight = nullptr;    ///< M and b', packed: Y = M o + b'; with several heads Wo and b'
   const float* norm = nullptr;          ///< [3, C]: mean, scale and shift (kBatch), or weight and bias in the last two rows
+
+  // With several heads only.
+  const float* key_weight = nullptr;    ///< Wk, packed
+  const float* value_weight = nullptr;  ///< Wv, packed
+  const float* identity = nullptr;      ///< [2, C]: zeros, ones
 };
 
 /// Bytes of the span that `prepare` fills, the same as Plan::prepared_bytes.

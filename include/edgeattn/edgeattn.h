@@ -76,16 +76,17 @@ enum {
   EDGEATTN_ISA_NEON = 4
 };
 
-/// What the block computes: y = x + to_out(softmax(q kᵀ · scale) v), q, k, v = split(to_qkv(norm(x))).
+/// What the block computes: y = (x + to_out(softmax(q kᵀ · scale) v)) / rescale_output, q, k, v = split(to_qkv(norm(x))).
 typedef struct edgeattn_spec {
   size_t size;          ///< sizeof(edgeattn_spec)
   size_t channels;      ///< C ≥ 1
   edgeattn_norm norm;
   int32_t no_residual;  ///< other than 0 leaves out the `x +`
   size_t groups;        ///< divides C; read for EDGEATTN_NORM_GROUP only; 0 means 32
-  size_t heads;         ///< 0 means 1; more than one is EDGEATTN_UNSUPPORTED
+  size_t heads;         ///< divides C; 0 means 1
   double eps;           ///< > 0 (0 is an error: a wrong eps spoils images silently); not read for EDGEATTN_NORM_NONE
   double scale;         ///< of the scores; 0 means 1/√(C/heads)
+  double rescale_output;  ///< from 1e-30 to 1e30: diffusers' rescale_output_factor; 0 means 1
 } edgeattn_spec;
 
 typedef struct edgeattn_shape {
@@ -108,7 +109,7 @@ typedef struct edgeattn_options {
 
 /// Weights as plain pointers, float32, row-major, 4-byte aligned. Not kept: edgeattn_prepare copies what it needs.
 ///
-/// As trained, or folded by `edgeattn fold`: then score_weight is set, out_weight and out_bias are M and b', and there is no qkv.
+/// As trained, or folded by `edgeattn fold` (one head): then score_weight is set, out_weight and out_bias are M and b', and there is no qkv.
 typedef struct edgeattn_weights {
   size_t size;                ///< sizeof(edgeattn_weights)
   const float* norm_weight;   ///< [C]; null for EDGEATTN_NORM_NONE only
@@ -149,8 +150,8 @@ EDGEATTN_EXPORT size_t edgeattn_plan_bytes(void);
 /// @param memory   at least edgeattn_plan_bytes(); the plan lives there. May be reused as soon as the plan's weights are
 ///                 prepared and its blocks are bound
 /// @param options  null for one thread, NCHW, and what the plan chooses
-/// EDGEATTN_INVALID_ARGUMENT: a value that no block can have; EDGEATTN_UNSUPPORTED: several heads, or an instruction set that
-/// the processor or the build lacks; EDGEATTN_TOO_SMALL: `memory`, or the budget, with the least that works;
+/// EDGEATTN_INVALID_ARGUMENT: a value that no block can have; EDGEATTN_UNSUPPORTED: an instruction set that the processor or
+/// the build lacks; EDGEATTN_TOO_SMALL: `memory`, or the budget, with the least that works;
 /// EDGEATTN_GEMM: see edgeattn_initialize. Thread-safe.
 EDGEATTN_EXPORT edgeattn_status edgeattn_make_plan(void* memory, size_t memory_bytes, const edgeattn_spec* spec,
                                                    const edgeattn_shape* shape, const edgeattn_options* options,

@@ -36,18 +36,30 @@ EDGEATTN_EXPORT size_t edgeattn_block_count(const edgeattn_file* file);
 /// Thread-safe.
 EDGEATTN_EXPORT const char* edgeattn_block_prefix(const edgeattn_file* file, size_t index);
 
+/// How the rows of one qkv tensor are ordered, with several heads of d = C/heads rows.
+typedef int32_t edgeattn_qkv_order;
+enum {
+  EDGEATTN_QKV_UNSAID = 0,
+  EDGEATTN_QKV_NEW = 1,    ///< [q, k, v][head][d]: guided-diffusion's QKVAttention
+  EDGEATTN_QKV_LEGACY = 2  ///< [head][q, k, v][d]: its QKVAttentionLegacy
+};
+
 /// Which block of a file, and what the file cannot tell. Folded weights tell all; what contradicts them is an error.
 typedef struct edgeattn_request {
   size_t size;                ///< sizeof(edgeattn_request)
   const char* prefix;         ///< null: the file's only block
   const edgeattn_norm* norm;  ///< null: as the file's keys say
   size_t groups;              ///< 0: 32
-  size_t heads;               ///< 0: 1
-  double eps;                 ///< 0: the usual one of the file's key style
+  size_t heads;               ///< 0: 1; an error for a style whose modules have any number
+  double eps;                 ///< 0: the style's default; an error for a style that has several
+  edgeattn_qkv_order qkv_order;  ///< for guided-diffusion, where several heads need it
+  int32_t no_residual;           ///< other than 0: the module adds no x
+  double rescale_output;         ///< 0: 1
 } edgeattn_request;
 
 /// Reads one block. EDGEATTN_NOT_FOUND lists the prefixes that exist; EDGEATTN_INVALID_ARGUMENT and EDGEATTN_FORMAT name file,
-/// tensor, and what was expected.
+/// tensor, and what was expected; so does a request that leaves open what the file cannot tell. EDGEATTN_UNSUPPORTED names what
+/// looks like a block and is none: a transposed kernel, another kind of attention.
 ///
 /// @param request  null for the file's only block, with what its key style usually has
 /// Thread-safe.

@@ -62,7 +62,7 @@ class EDGEATTN_API SafetensorsFile {
 };
 
 /// A float32 tensor to write.
-struct TensorView {
+struct NamedTensor {
   std::string name;
   std::vector<std::size_t> shape;
   std::span<const float> values;
@@ -70,7 +70,7 @@ struct TensorView {
 
 /// Writes float32 tensors. To a temporary name beside `path`, which is then renamed, unless `path` exists and is no regular
 /// file: that is written directly. kIo names the path and the reason; then nothing is left behind and an old file is untouched.
-EDGEATTN_API Status write_safetensors(const std::string& path, std::span<const TensorView> tensors,
+EDGEATTN_API Status write_safetensors(const std::string& path, std::span<const NamedTensor> tensors,
                                       const Metadata& metadata = {}) noexcept;
 /// The same for one tensor.
 EDGEATTN_API Status write_safetensors(const std::string& path, std::string_view tensor, std::span<const std::size_t> shape,
@@ -82,22 +82,35 @@ EDGEATTN_API Status write_text(const std::string& path, std::string_view text) n
 /// A block recognised in a weights file.
 struct BlockEntry {
   std::string prefix;     ///< "am." for am.norm.weight, or ""
-  std::string style;      ///< "ddpm", or "edgeattn-folded"
+  std::string style;      ///< of docs/safetensors.md: "ddpm", "diffusers", …
   std::size_t channels = 0;
   Norm norm = Norm::kGroup;  ///< as far as the file tells: gn and in look alike and are kGroup
-  double default_eps = 0;    ///< of the style, or what the file was folded with
+  double default_eps = 0;    ///< of the style, or what the file was folded with; 0: the caller has to say
+  bool any_heads = false;    ///< the caller has to say how many
 };
 
 /// Blocks whose keys and shapes are complete, sorted by prefix.
 EDGEATTN_API Status find_blocks(const SafetensorsFile& file, std::vector<BlockEntry>& blocks) noexcept;
+
+/// How the rows of one qkv tensor are ordered, with several heads of d = C/heads rows.
+enum class QkvOrder : std::uint8_t {
+  kUnsaid,
+  kNew,     ///< [q, k, v][head][d]: guided-diffusion's QKVAttention
+  kLegacy,  ///< [head][q, k, v][d]: its QKVAttentionLegacy
+};
+
+[[nodiscard]] EDGEATTN_API const char* to_string(QkvOrder order) noexcept;  ///< "new", "legacy", "unsaid"
 
 /// Which block of a file, and what the file cannot tell. Folded weights tell all; what contradicts them is an error.
 struct BlockRequest {
   const std::string* prefix = nullptr;  ///< null: the file's only block
   const Norm* norm = nullptr;           ///< null: as the file's keys say
   std::size_t groups = 0;               ///< 0: 32
-  double eps = 0;                       ///< 0: the style's default
-  std::size_t heads = 1;
+  double eps = 0;                       ///< 0: the style's default; an error for a style that has several
+  std::size_t heads = 0;                ///< 0: 1; an error for a style whose modules have any number
+  QkvOrder qkv_order = QkvOrder::kUnsaid;  ///< for guided-diffusion, where several heads need it
+  const bool* residual = nullptr;       ///< null: true
+  double rescale_output = 0;            ///< 0: 1
 };
 
 /// Weights read from a file, with the spec they belong to.
@@ -106,7 +119,7 @@ struct EDGEATTN_API BlockWeights {
   std::string prefix;
   std::string style;
   std::vector<float> norm_weight, norm_bias, running_mean, running_var;
-  std::vector<float> qkv_weight, qkv_bias, out_weight, out_bias;
+  std::vector<float> qkv_weight, qkv_bias, out_weight, out_bias;  ///< rows of q, then k, then v, whatever the file has
   std::vector<float> score_weight, score_bias;  ///< of folded weights, which have no qkv
 
   /// Views of the vectors; a missing tensor is null.
@@ -114,7 +127,8 @@ struct EDGEATTN_API BlockWeights {
 };
 
 /// Reads one block. kNotFound lists the prefixes that exist; kInvalidArgument and kFormat name file, tensor, and what was
-/// expected; a value that is not finite is kInvalidArgument.
+/// expected; a value that is not finite is kInvalidArgument, and so is a request that leaves open what the file cannot tell;
+/// kUnsupported names what looks like a block and is none: a transposed kernel, another kind of attention.
 EDGEATTN_API Status load_block(const SafetensorsFile& file, const BlockRequest& request, BlockWeights& weights) noexcept;
 
 /// Folds weights as trained: what prepare would do again at every start.

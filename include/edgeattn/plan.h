@@ -23,16 +23,18 @@ enum class Layout : std::uint8_t {
 [[nodiscard]] EDGEATTN_API const char* to_string(Norm norm) noexcept;      ///< "gn", "in", "bn", "none"
 [[nodiscard]] EDGEATTN_API const char* to_string(Layout layout) noexcept;  ///< "nchw", "nhwc"
 
-/// What the block computes: y = x + to_out(softmax(q kᵀ · scale) v), q, k, v = split(to_qkv(norm(x))).
+/// What the block computes: y = (x + to_out(softmax(q kᵀ · scale) v)) / rescale_output, q, k, v = split(to_qkv(norm(x))).
 struct Spec {
   std::size_t channels = 0;  ///< C ≥ 1
   Norm norm = Norm::kGroup;
   std::size_t groups = 32;   ///< divides C; read for kGroup only
   double eps = 1e-5;         ///< > 0; not read for kNone
-  std::size_t heads = 1;     ///< more than one is kUnsupported
+  std::size_t heads = 1;     ///< divides C; one is folded into two projections instead of four
   double scale = 0;          ///< of the scores; 0 means 1/√(C/heads)
   bool residual = true;      ///< false leaves out the `x +`
+  double rescale_output = 1; ///< from 1e-30 to 1e30: diffusers' rescale_output_factor
 
+  [[nodiscard]] constexpr std::size_t head_channels() const noexcept { return channels / heads; }  ///< d
   bool operator==(const Spec&) const noexcept = default;
 };
 
@@ -115,11 +117,13 @@ struct EDGEATTN_API Plan {
   [[nodiscard]] Region region(std::size_t index) const noexcept;
 
   // What bind and run use.
-  PanelLayout projection;   ///< A and M: C inputs, C outputs
-  PanelLayout keys;         ///< K side of one key block: C inputs, Bk outputs
+  PanelLayout projection;   ///< weights: C inputs, C outputs
+  PanelLayout keys;         ///< K side of one head in one key block: d inputs, Bk outputs
   PanelLayout last_keys;    ///< the same of the last key block
-  PanelLayout values;       ///< V side of one key block: Bk inputs, C outputs
+  PanelLayout values;       ///< V side of one head in one key block: Bk inputs, d outputs
   PanelLayout last_values;  ///< the same of the last key block
+  std::size_t pack_strip = 0;      ///< tokens that are packed at a time, and
+  std::size_t last_pack_strip = 0; ///< in the last key block
   std::size_t channel_stride = 0;  ///< elements between rows of the tile buffers that are C wide
   std::size_t score_stride = 0;    ///< elements between rows of the scores
   const char* gemm_name = "";      ///< of Gemm, as are the next two
@@ -127,7 +131,7 @@ struct EDGEATTN_API Plan {
   std::size_t operand_offset = 0;
   Machine machine;                 ///< the one planned for
 
-  static constexpr std::size_t kSharedRegions = 13;
+  static constexpr std::size_t kSharedRegions = 16;
   static constexpr std::size_t kSlotRegions = 8;
   Region shared_regions[kSharedRegions];
   std::size_t shared_region_count = 0;
@@ -142,8 +146,8 @@ struct EDGEATTN_API Plan {
 /// Bk depends on spec, shape and machine; Bq also on threads and the byte budget. Results of a run keep their bits for any
 /// number of threads, and for any budget unless `budget_reduced_keys`.
 ///
-/// kInvalidArgument: a size of zero, groups that do not divide C, eps that is not positive, sizes that overflow;
-/// kUnsupported: heads > 1, or an ISA that the machine or the build lacks; kTooSmall: the budget, with the least that works by the plan's own cuts;
+/// kInvalidArgument: a size of zero, groups or heads that do not divide C, eps that is not positive, sizes that overflow;
+/// kUnsupported: an ISA that the machine or the build lacks; kTooSmall: the budget, with the least that works by the plan's own cuts;
 /// kGemm: from the probe.
 EDGEATTN_API Status plan(const Spec& spec, const Shape& shape, const PlanOptions& options, const Machine& machine,
                          const Gemm& gemm, Plan& plan) noexcept;

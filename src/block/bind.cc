@@ -49,24 +49,24 @@ class OperatorMaker {
 };
 
 Status make_operators(const Plan& plan, OperatorMaker maker, Slot& slot) noexcept {
-  const std::size_t c = plan.spec.channels;
+  const std::size_t c = plan.spec.channels, d = plan.spec.head_channels();
   const std::size_t wide = plan.channel_stride;
   const std::size_t narrow = plan.score_stride;
   EDGEATTN_TRY(maker.make(c, c, wide, wide, slot.project));
-  EDGEATTN_TRY(maker.make(c, plan.last_key_block, wide, narrow, slot.last_keys));
-  EDGEATTN_TRY(maker.make(plan.last_key_block, c, narrow, wide, slot.last_values));
+  EDGEATTN_TRY(maker.make(d, plan.last_key_block, wide, narrow, slot.last_keys));
+  EDGEATTN_TRY(maker.make(plan.last_key_block, d, narrow, wide, slot.last_values));
   slot.keys = slot.last_keys;
   slot.values = slot.last_values;
   if (plan.key_block != plan.last_key_block) {
-    EDGEATTN_TRY(maker.make(c, plan.key_block, wide, narrow, slot.keys));
-    EDGEATTN_TRY(maker.make(plan.key_block, c, narrow, wide, slot.values));
+    EDGEATTN_TRY(maker.make(d, plan.key_block, wide, narrow, slot.keys));
+    EDGEATTN_TRY(maker.make(plan.key_block, d, narrow, wide, slot.values));
   }
   return {};
 }
 
 void place_tile(const Plan& plan, std::byte* scratch, std::size_t index, Slot& slot) noexcept {
   const auto buffer = [&](std::string_view name) { return floats_at(scratch, plan, name, index); };
-  slot.normalized = buffer(region::kNormalized);
+  slot.normalized = buffer(region::kNormalized) + (plan.spec.heads > 1 ? plan.channel_stride : 0);
   slot.projected = buffer(region::kProjected);
   slot.scores = buffer(region::kScores);
   slot.mixed = plan.key_blocks > 1 ? buffer(region::kMixed) : nullptr;

@@ -34,6 +34,8 @@ Status check_weights(const Spec& spec, const Weights& weights) noexcept {
   const bool folded = weights.score_weight != nullptr;
   if (folded && weights.qkv_weight != nullptr)
     return Status::error(StatusCode::kInvalidArgument, "weights: to_qkv.weight beside score.weight, which replaces it");
+  if (folded && spec.heads > 1)
+    return Status::error(StatusCode::kInvalidArgument, "weights: folded weights have one head, the spec has ", spec.heads);
   const bool has_norm = spec.norm != Norm::kNone;
   const bool has_statistics = spec.norm == Norm::kBatch;
   const NamedTensor tensors[] = {

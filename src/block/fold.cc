@@ -28,7 +28,7 @@ Status fold_into(const Product& product, std::size_t channels, const Kernels& ke
 
 Product score_product(const Spec& spec, const Weights& weights) noexcept {
   const std::size_t c = spec.channels;
-  const double scale = spec.scale != 0 ? spec.scale : 1.0 / std::sqrt(static_cast<double>(c));
+  const double scale = spec.scale != 0 ? spec.scale : 1.0 / std::sqrt(static_cast<double>(spec.head_channels()));
   return {.name = "to_qkv.weight (q and k)",
           .left = weights.qkv_weight + c * c,
           .left_row = 1,
@@ -61,6 +61,8 @@ Status best_kernels(const Machine& machine, Kernels& kernels) noexcept {
 Status fold(const Spec& spec, const Weights& weights, const Machine& machine, const FoldedSpans& folded) noexcept {
   EDGEATTN_TRY(check_spec(spec));
   EDGEATTN_TRY(check_weights(spec, weights));
+  if (spec.heads > 1)
+    return Status::error(StatusCode::kUnsupported, "only weights of one head fold, the spec has ", spec.heads, " heads");
   if (weights.score_weight != nullptr)
     return Status::error(StatusCode::kInvalidArgument, "weights: they are folded already");
   const std::size_t c = spec.channels;

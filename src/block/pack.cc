@@ -1,64 +1,137 @@
-#include <numeric>
+#include <algorithm>
 
 #include "block/operands.h"
-#include "block/parallel.h"
 #include "block/run_context.h"
 
 namespace edgeattn {
 namespace {
 
-/// Tokens of a strip where the layouts allow it: whole cache lines of every channel, few enough to stay in the first cache.
-constexpr std::size_t kStripTokens = 64;
+/// Some tokens of one key block, packed at a time.
+struct Strip {
+  std::size_t block;
+  std::size_t first;   ///< token, within the key block
+  std::size_t tokens;
+  bool simd;           ///< whether both operands have a layout that the SIMD kernels write
+};
 
-/// A multiple of kStripTokens that starts a panel of the K side and a depth group of the V side wherever it is cut.
-std::size_t strip_tokens(const PanelLayout& keys, const PanelLayout& values) noexcept {
-  const std::size_t columns_and_groups = std::lcm(std::size_t{keys.nr}, std::size_t{values.kr} * values.sr);
-  return std::lcm(kStripTokens, columns_and_groups);
+/// Cuts the key blocks in strips.
+class Strips {
+ public:
+  explicit Strips(const Plan& plan) noexcept
+      : plan_(plan),
+        per_block_(sizes::divide_up(plan.key_block, plan.pack_strip)),
+        full_((plan.key_blocks - 1) * per_block_) {}
+
+  [[nodiscard]] std::size_t count() const noexcept {
+    return full_ + sizes::divide_up(plan_.last_key_block, plan_.last_pack_strip);
+  }
+  [[nodiscard]] Strip operator[](std::size_t index) const noexcept {
+    const bool last = index >= full_;
+    const std::size_t size = last ? plan_.last_pack_strip : plan_.pack_strip;
+    const std::size_t keys = last ? plan_.last_key_block : plan_.key_block;
+    const std::size_t first = (last ? index - full_ : index % per_block_) * size;
+    return {.block = last ? plan_.key_blocks - 1 : index / per_block_,
+            .first = first,
+            .tokens = std::min(size, keys - first),
+            .simd = last ? simd_layout(plan_.last_keys) && simd_layout(plan_.last_values)
+                         : simd_layout(plan_.keys) && simd_layout(plan_.values)};
+  }
+
+ private:
+  const Plan& plan_;
+  std::size_t per_block_;
+  std::size_t full_;
+};
+
+/// x̂ is keys and values.
+void pack_normalized(const RunContext& run, const ImageWork& work, const Strip& strip) noexcept {
+  const PackStrip packed{.x = work.x + (strip.block * run.plan.key_block + strip.first) * run.token_stride(),
+                         .token_stride = run.token_stride(),
+                         .channel_stride = run.channel_stride(),
+                         .tokens = strip.tokens,
+                         .first_token = strip.first,
+                         .channels = run.channels(),
+                         .mean = work.coefficients.mean,
+                         .scale = work.coefficients.scale,
+                         .shift = work.coefficients.shift,
+                         .keys = run.keys(work, 0, strip.block),
+                         .values = run.values(work, 0, strip.block)};
+  strip.simd ? run.kernels.pack(packed) : pack_any_scalar(packed);
+}
+
+/// Packs the rows of one projection as the keys or as the values of every head.
+void pack_heads(const RunContext& run, const ImageWork& work, const Strip& strip, const float* rows, bool keys) noexcept {
+  const std::size_t width = run.plan.spec.head_channels();
+  const float* const zeros = run.prepared.identity;
+  for (std::size_t head = 0; head < run.plan.spec.heads; ++head) {
+    const PackStrip packed{.x = rows + head * width,
+                           .token_stride = run.plan.channel_stride,
+                           .channel_stride = 1,
+                           .tokens = strip.tokens,
+                           .first_token = strip.first,
+                           .channels = width,
+                           .mean = zeros,
+                           .scale = zeros + run.channels(),
+                           .shift = zeros,
+                           .keys = keys ? run.keys(work, head, strip.block) : Panels{},
+                           .values = keys ? Panels{} : run.values(work, head, strip.block)};
+    strip.simd ? run.kernels.pack(packed) : pack_any_scalar(packed);
+  }
+}
+
+void project_and_pack(RunContext& run, const ImageWork& work, const Slot& slot, const Strip& strip, PhaseClock& clock) noexcept {
+  run.normalize_rows(work, slot, strip.block * run.plan.key_block + strip.first, strip.tokens);
+  clock.mark(Phase::kPack);
+  for (const bool keys : {true, false}) {
+    const float* const weight = keys ? run.prepared.key_weight : run.prepared.value_weight;
+    run.multiply(slot.project, weight, strip.tokens, slot.normalized, slot.projected);
+    clock.mark(Phase::kProject);
+    pack_heads(run, work, strip, slot.projected, keys);
+    clock.mark(Phase::kPack);
+  }
 }
 
 }  // namespace
 
-Panels RunContext::keys(const ImageWork& work, std::size_t block) const noexcept {
-  return panels(block + 1 == plan.key_blocks ? plan.last_keys : plan.keys,
-                work.keys + block * operand_stride(plan.keys));
+Panels RunContext::keys(const ImageWork& work, std::size_t head, std::size_t block) const noexcept {
+  const PanelLayout& layout = block + 1 == plan.key_blocks ? plan.last_keys : plan.keys;
+  float* const first = work.keys + block * plan.spec.heads * operand_stride(plan.keys);
+  return panels(layout, first + head * operand_stride(layout));
 }
 
-Panels RunContext::values(const ImageWork& work, std::size_t block) const noexcept {
-  return panels(block + 1 == plan.key_blocks ? plan.last_values : plan.values,
-                work.values + block * operand_stride(plan.values));
+Panels RunContext::values(const ImageWork& work, std::size_t head, std::size_t block) const noexcept {
+  const PanelLayout& layout = block + 1 == plan.key_blocks ? plan.last_values : plan.values;
+  float* const first = work.values + block * plan.spec.heads * operand_stride(plan.values);
+  return panels(layout, first + head * operand_stride(layout));
 }
 
-void normalize_and_pack(RunContext& run, Team team, const ImageWork& work) noexcept {
+/// Row-major is the V side of a single panel.
+void RunContext::normalize_rows(const ImageWork& work, const Slot& slot, std::size_t first, std::size_t rows) const noexcept {
+  const std::size_t stride = plan.channel_stride;
+  kernels.pack({.x = work.x + first * token_stride(),
+                .token_stride = token_stride(),
+                .channel_stride = channel_stride(),
+                .tokens = rows,
+                .first_token = 0,
+                .channels = channels(),
+                .mean = work.coefficients.mean,
+                .scale = work.coefficients.scale,
+                .shift = work.coefficients.shift,
+                .keys = {},
+                .values = {.data = slot.normalized - stride, .nr = stride, .panel_stride = stride * (1 + rows), .kr = 1, .sr = 1}});
+}
+
+void normalize_and_pack(RunContext& run, const Team& team, const ImageWork& work) noexcept {
   if (!work.finite) return;
-  const Plan& plan = run.plan;
-  const std::size_t strip = strip_tokens(plan.keys, plan.values);
-  const std::size_t last_strip = strip_tokens(plan.last_keys, plan.last_values);
-  const std::size_t strips_per_block = sizes::divide_up(plan.key_block, strip);
-  const std::size_t full_strips = (plan.key_blocks - 1) * strips_per_block;
-  const std::size_t strips = full_strips + sizes::divide_up(plan.last_key_block, last_strip);
-
-  for_each_claimed(team.pool, team.slots, strips, [&](std::size_t item) {
+  const Strips strips(run.plan);
+  for_each_claimed(team, strips.count(), [&](std::size_t slot, std::size_t item) {
     PhaseClock clock(run.times);
-    const bool last = item >= full_strips;
-    const std::size_t block = last ? plan.key_blocks - 1 : item / strips_per_block;
-    const std::size_t index = last ? item - full_strips : item % strips_per_block;
-    const std::size_t size = last ? last_strip : strip;
-    const std::size_t first = index * size;
-    const bool simd = last ? simd_layout(plan.last_keys) && simd_layout(plan.last_values)
-                           : simd_layout(plan.keys) && simd_layout(plan.values);
-    const PackStrip packed{.x = work.x + (block * plan.key_block + first) * run.token_stride(),
-                           .token_stride = run.token_stride(),
-                           .channel_stride = run.channel_stride(),
-                           .tokens = std::min(size, run.keys_in(block) - first),
-                           .first_token = first,
-                           .channels = run.channels(),
-                           .mean = work.coefficients.mean,
-                           .scale = work.coefficients.scale,
-                           .shift = work.coefficients.shift,
-                           .keys = run.keys(work, block),
-                           .values = run.values(work, block)};
-    simd ? run.kernels.pack(packed) : pack_any_scalar(packed);
-    clock.mark(Phase::kPack);
+    if (run.plan.spec.heads > 1) {
+      project_and_pack(run, work, run.slots[slot], strips[item], clock);
+    } else {
+      pack_normalized(run, work, strips[item]);
+      clock.mark(Phase::kPack);
+    }
   });
 }
 

@@ -16,12 +16,19 @@ void for_each_slot(pthreadpool_t pool, std::size_t slots, Body&& body) noexcept 
   pthreadpool_parallelize_1d(pool, worker, &body, slots, PTHREADPOOL_FLAG_DISABLE_DENORMALS);
 }
 
-/// Calls body(item) once for every item in [0, items). Each of at most `slots` workers claims items from an atomic counter.
+/// Who shares a piece of work: `slots` slots from `first` on, as tasks on `pool`, or on the calling thread.
+struct Team {
+  pthreadpool_t pool = nullptr;
+  std::size_t first = 0;
+  std::size_t slots = 1;
+};
+
+/// Calls body(slot, item) once for every item in [0, items). The team's slots claim items from an atomic counter.
 template <class Body>
-void for_each_claimed(pthreadpool_t pool, std::size_t slots, std::size_t items, Body&& body) noexcept {
+void for_each_claimed(const Team& team, std::size_t items, Body&& body) noexcept {
   std::atomic<std::size_t> next{0};
-  for_each_slot(pool, std::min(slots, items), [&](std::size_t) {
-    for (std::size_t item; (item = next.fetch_add(1, std::memory_order_relaxed)) < items;) body(item);
+  for_each_slot(team.pool, std::min(team.slots, items), [&](std::size_t member) {
+    for (std::size_t item; (item = next.fetch_add(1, std::memory_order_relaxed)) < items;) body(team.first + member, item);
   });
 }
 

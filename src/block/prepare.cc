@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
+#include <string_view>
 
 #include "block/fold.h"
 #include "block/spans.h"
@@ -45,6 +46,49 @@ void pack(const float* weight, const float* bias, const PanelLayout& layout, flo
                  .columns = std::min(kColumns, channels - i)},
                 packed);
   for (std::size_t o = 0; o < channels; ++o) packed[layout.bias_offset(o)] = bias != nullptr ? bias[o] : 0.0f;
+}
+
+/// Multiplies a packed matrix and its bias by `factor`. False if a value is not finite any more.
+bool scale_packed(std::span<float> packed, double factor) noexcept {
+  bool finite = true;
+  for (float& value : packed) {
+    value = static_cast<float>(value * factor);
+    finite = finite && std::isfinite(value);
+  }
+  return finite;
+}
+
+/// With several heads nothing folds but biases and scale: bk adds to all scores of a query alike, which the softmax cancels,
+/// and weights of a row sum to one, so that bv passes through: b' = Wo bv + bo.
+Status pack_heads(const Spec& spec, const Weights& weights, const Plan& plan, std::byte* memory) noexcept {
+  const PanelLayout& layout = plan.projection;
+  const std::size_t c = spec.channels;
+  const auto matrix = [&](std::string_view name) { return floats_at(memory, plan, name); };
+  const float* const bias = weights.qkv_bias;
+  float* const query_weight = matrix(region::kScoreWeights);
+  pack(weights.qkv_weight, bias, layout, query_weight);
+  if (!scale_packed({query_weight, layout.size()}, score_product(spec, weights).factor))
+    return Status::error(StatusCode::kInvalidArgument, "weights: to_qkv.weight (q) overflows float32 when scaled");
+  for (const char* name : {region::kKeyWeights, region::kValueWeights})
+    std::fill_n(matrix(name), layout.size(), 0.0f);
+  pack(weights.qkv_weight + c * c, nullptr, layout, matrix(region::kKeyWeights));
+  pack(weights.qkv_weight + 2 * c * c, nullptr, layout, matrix(region::kValueWeights));
+
+  float* const out_weight = matrix(region::kOutputWeights);
+  pack(weights.out_weight, nullptr, layout, out_weight);
+  for (std::size_t o = 0; o < c; ++o) {
+    double sum = weights.out_bias != nullptr ? double{weights.out_bias[o]} : 0.0;
+    for (std::size_t i = 0; bias != nullptr && i < c; ++i)
+      sum += double{weights.out_weight[o * c + i]} * double{bias[2 * c + i]};
+    float& folded = out_weight[layout.bias_offset(o)];
+    folded = static_cast<float>(sum);
+    if (!std::isfinite(folded))
+      return Status::error(StatusCode::kInvalidArgument, "weights: to_qkv.bias (v) with to_out overflows float32 when folded");
+  }
+  float* const identity = matrix(region::kIdentity);
+  std::fill_n(identity, c, 0.0f);
+  std::fill_n(identity + c, c, 1.0f);
+  return {};
 }
 
 /// Rows mean, scale, shift; for GroupNorm and InstanceNorm the run computes the mean and finishes the scale.
@@ -97,7 +141,9 @@ Status prepare(const Spec& spec, const Weights& weights, const Machine& machine,
   float* const norm = floats_at(memory.data(), plan, region::kNorm);
   std::fill_n(score_weight, layout.size(), 0.0f);
   std::fill_n(out_weight, layout.size(), 0.0f);
-  if (weights.score_weight != nullptr) {
+  if (spec.heads > 1) {
+    EDGEATTN_TRY(pack_heads(spec, weights, plan, memory.data()));
+  } else if (weights.score_weight != nullptr) {
     pack(weights.score_weight, weights.score_bias, layout, score_weight);
     pack(weights.out_weight, weights.out_bias, layout, out_weight);
   } else {
@@ -112,6 +158,11 @@ Status prepare(const Spec& spec, const Weights& weights, const Machine& machine,
               .score_weight = score_weight,
               .out_weight = out_weight,
               .norm = norm};
+  if (spec.heads > 1) {
+    prepared.key_weight = floats_at(memory.data(), plan, region::kKeyWeights);
+    prepared.value_weight = floats_at(memory.data(), plan, region::kValueWeights);
+    prepared.identity = floats_at(memory.data(), plan, region::kIdentity);
+  }
   return {};
 }
 

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "block/parallel.h"
 #include "block/run_context.h"
 #include "edgeattn/block.h"
 #include "plan/isa.h"
@@ -43,8 +42,9 @@ void run_images(RunContext& run, const float* x, float* y) noexcept {
   // Every slot makes its own operands. Where outputs overwrite inputs that its team still reads, it has to wait for the team.
   const bool wait = run.team_slots > 1 && x == y;
   for_each_slot(run.pool, plan.threads, [&](std::size_t slot) {
-    statistics(run, {}, run.works[slot]);
-    normalize_and_pack(run, {}, run.works[slot]);
+    const Team alone{.first = slot};
+    statistics(run, alone, run.works[slot]);
+    normalize_and_pack(run, alone, run.works[slot]);
     if (!wait) query_tiles(run, slot, run.works[slot]);
   });
   if (wait) for_each_slot(run.pool, plan.threads, [&](std::size_t slot) { query_tiles(run, slot, run.works[slot]); });

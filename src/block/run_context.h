@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "block/image_work.h"
+#include "block/parallel.h"
 #include "block/phase_clock.h"
 #include "block/slot.h"
 #include "edgeattn/block.h"
@@ -33,22 +34,23 @@ struct RunContext {
   [[nodiscard]] std::size_t keys_in(std::size_t block) const noexcept {
     return block + 1 == plan.key_blocks ? plan.last_key_block : plan.key_block;
   }
-  /// The operands of one key block.
-  [[nodiscard]] Panels keys(const ImageWork& work, std::size_t block) const noexcept;
-  [[nodiscard]] Panels values(const ImageWork& work, std::size_t block) const noexcept;
-};
+  /// The operands of one head in one key block.
+  [[nodiscard]] Panels keys(const ImageWork& work, std::size_t head, std::size_t block) const noexcept;
+  [[nodiscard]] Panels values(const ImageWork& work, std::size_t head, std::size_t block) const noexcept;
 
-/// Who shares a piece of work: at most `slots` tasks on `pool`, or the calling thread alone.
-struct Team {
-  pthreadpool_t pool = nullptr;
-  std::size_t slots = 1;
+  /// A product of the slot's operator `op` with `rows` rows.
+  void multiply(const Operator& op, const float* operand, std::size_t rows, const float* input, float* output) noexcept {
+    if (!run_operator(op, operand, rows, input, output)) refused.store(true, std::memory_order_relaxed);
+  }
+  /// Writes x̂ of the tokens [first, first + rows) to the slot's `normalized`. For several heads.
+  void normalize_rows(const ImageWork& work, const Slot& slot, std::size_t first, std::size_t rows) const noexcept;
 };
 
 /// Step 1. Finds the coefficients of an image, or that a value of it is not finite.
-void statistics(RunContext& run, Team team, ImageWork& work) noexcept;
+void statistics(RunContext& run, const Team& team, ImageWork& work) noexcept;
 
-/// Step 2. Writes x̂ into the operands of the score and the mixing GEMM.
-void normalize_and_pack(RunContext& run, Team team, const ImageWork& work) noexcept;
+/// Step 2. Writes x̂, or with several heads K and V, into the operands of the score and the mixing GEMM.
+void normalize_and_pack(RunContext& run, const Team& team, const ImageWork& work) noexcept;
 
 /// Step 3, of one slot. Computes query tiles of the slot's image, until its team has done all of them.
 void query_tiles(RunContext& run, std::size_t slot, const ImageWork& work) noexcept;

@@ -11,13 +11,13 @@ namespace edgeattn {
 /// same one.
 struct Slot {
   Operator project;      ///< C to C: T = X̂ Aᵀ + u, and Y = O Mᵀ + b'
-  Operator keys;         ///< C to Bk: S = T X̂ᵀ of one key block
+  Operator keys;         ///< d to Bk: S = T X̂ᵀ of one head and key block
   Operator last_keys;    ///< the same of the last key block
-  Operator values;       ///< Bk to C: O = P X̂ of one key block
+  Operator values;       ///< Bk to d: O = P X̂ of one head and key block
   Operator last_values;  ///< the same of the last key block
 
-  float* normalized;     ///< [Bq, C]: rows of x̂
-  float* projected;      ///< [Bq, C]: T
+  float* normalized;     ///< [Bq, C]: rows of x̂; with several heads after a row for the bias of a panel, and of a strip too
+  float* projected;      ///< [Bq, C]: T; with several heads also K, and then V, of a strip
   float* scores;         ///< [Bq, Bk]: S, then P
   float* mixed;          ///< [Bq, C]: P X̂ of one key block; null when there is only one
   float* accumulated;    ///< [Bq, C]: O
@@ -25,7 +25,7 @@ struct Slot {
   float* row_max;        ///< [Bq]
   float* row_sum;        ///< [Bq]
   float* rescale;        ///< [Bq]
-  float* poison;         ///< [Bq]
+  float* poison;         ///< [Bq]: of rows of T, then of Y
 
   std::atomic<std::size_t> next_tile;  ///< of this slot's share of its image's tiles
 };

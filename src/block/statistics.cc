@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "block/parallel.h"
 #include "block/run_context.h"
 #include "plan/spec.h"
 
@@ -90,10 +89,10 @@ void finish(const RunContext& run, std::size_t chunks, ImageWork& work) noexcept
 
 }  // namespace
 
-void statistics(RunContext& run, Team team, ImageWork& work) noexcept {
+void statistics(RunContext& run, const Team& team, ImageWork& work) noexcept {
   const std::size_t chunks = sizes::divide_up(run.tokens(), kStatisticsTokens);
   const std::size_t channel_items = sizes::divide_up(run.channels(), kClaimedChannels);
-  for_each_claimed(team.pool, team.slots, chunks * channel_items, [&](std::size_t item) {
+  for_each_claimed(team, chunks * channel_items, [&](std::size_t, std::size_t item) {
     PhaseClock clock(run.times);
     add_up(run, work, item / channel_items, item % channel_items * kClaimedChannels);
     clock.mark(Phase::kStatistics);

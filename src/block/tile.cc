@@ -16,16 +16,23 @@ class TileWorker {
   void compute() noexcept {
     if (!work_.finite) return fill_output_with_nan();
     PhaseClock clock(run_.times);
-    unpack_queries();
+    if (run_.plan.spec.heads > 1) {
+      run_.normalize_rows(work_, slot_, first_, rows_);
+    } else {
+      unpack_queries();
+    }
     multiply(slot_.project, run_.prepared.score_weight, slot_.normalized, slot_.projected);
+    find_overflow();
     clock.mark(Phase::kProject);
 
-    std::fill_n(slot_.row_max, rows_, -std::numeric_limits<float>::infinity());
-    std::fill_n(slot_.row_sum, rows_, 0.0f);
-    for (std::size_t block = 0; block < run_.plan.key_blocks; ++block) attend(block, clock);
-
-    run_.kernels.normalize_rows(slot_.accumulated, slot_.row_sum, rows_, run_.channels(), run_.plan.channel_stride);
-    clock.mark(Phase::kMix);
+    for (std::size_t head = 0; head < run_.plan.spec.heads; ++head) {
+      std::fill_n(slot_.row_max, rows_, -std::numeric_limits<float>::infinity());
+      std::copy_n(slot_.poison, rows_, slot_.row_sum);
+      for (std::size_t block = 0; block < run_.plan.key_blocks; ++block) attend(head, block, clock);
+      run_.kernels.normalize_rows(of_head(slot_.accumulated, head), slot_.row_sum, rows_, run_.plan.spec.head_channels(),
+                                  run_.plan.channel_stride);
+      clock.mark(Phase::kMix);
+    }
     multiply(slot_.project, run_.prepared.out_weight, slot_.accumulated, slot_.output);
     clock.mark(Phase::kOut);
     write_output();
@@ -34,7 +41,22 @@ class TileWorker {
 
  private:
   void multiply(const Operator& op, const float* operand, const float* input, float* output) noexcept {
-    if (!run_operator(op, operand, rows_, input, output)) run_.refused.store(true, std::memory_order_relaxed);
+    run_.multiply(op, operand, rows_, input, output);
+  }
+
+  /// Notes rows of T that are not finite. Products on plain operands do so themselves, in the scores; others leave out what stands
+  /// beside the padding of a depth group, as if infinity times zero were zero.
+  void find_overflow() noexcept {
+    if (run_.plan.keys.plain() && run_.plan.last_keys.plain()) {
+      std::fill_n(slot_.poison, rows_, 0.0f);
+    } else {
+      run_.kernels.poison_rows(slot_.projected, rows_, run_.channels(), run_.plan.channel_stride, slot_.poison);
+    }
+  }
+
+  /// A head's columns of a buffer that is C wide.
+  [[nodiscard]] float* of_head(float* buffer, std::size_t head) const noexcept {
+    return buffer + head * run_.plan.spec.head_channels();
   }
 
   /// Reads the tile's x̂ back from the V side, which may have it in several key blocks.
@@ -47,25 +69,27 @@ class TileWorker {
       const std::size_t rows = std::min(rows_ - done, run_.keys_in(block) - in_block);
       const bool simd = simd_layout(block + 1 == plan.key_blocks ? plan.last_values : plan.values);
       auto* const unpack = simd ? run_.kernels.unpack_rows : &unpack_rows_any_scalar;
-      unpack(run_.values(work_, block), in_block, rows, run_.channels(),
+      unpack(run_.values(work_, 0, block), in_block, rows, run_.channels(),
              slot_.normalized + done * plan.channel_stride, plan.channel_stride);
       done += rows;
     }
   }
 
-  /// Scores, softmax and mix of one key block.
-  void attend(std::size_t block, PhaseClock& clock) noexcept {
+  /// Scores, softmax and mix of one head and key block.
+  void attend(std::size_t head, std::size_t block, PhaseClock& clock) noexcept {
     const Plan& plan = run_.plan;
     const bool last = block + 1 == plan.key_blocks;
-    multiply(last ? slot_.last_keys : slot_.keys, run_.keys(work_, block).data, slot_.projected, slot_.scores);
+    multiply(last ? slot_.last_keys : slot_.keys, run_.keys(work_, head, block).data, of_head(slot_.projected, head),
+             slot_.scores);
     clock.mark(Phase::kScores);
     run_.kernels.softmax(slot_.scores, rows_, run_.keys_in(block), plan.score_stride, slot_.row_max, slot_.row_sum,
                          slot_.rescale);
     clock.mark(Phase::kSoftmax);
-    float* const target = block == 0 ? slot_.accumulated : slot_.mixed;
-    multiply(last ? slot_.last_values : slot_.values, run_.values(work_, block).data, slot_.scores, target);
+    float* const sum = of_head(slot_.accumulated, head);
+    float* const target = block == 0 ? sum : slot_.mixed;
+    multiply(last ? slot_.last_values : slot_.values, run_.values(work_, head, block).data, slot_.scores, target);
     if (block > 0)
-      run_.kernels.accumulate(slot_.accumulated, slot_.mixed, slot_.rescale, rows_, run_.channels(), plan.channel_stride);
+      run_.kernels.accumulate(sum, slot_.mixed, slot_.rescale, rows_, plan.spec.head_channels(), plan.channel_stride);
     clock.mark(Phase::kMix);
   }
 
@@ -88,7 +112,8 @@ class TileWorker {
                                .token_stride = run_.token_stride(),
                                .channel_stride = run_.channel_stride(),
                                .tokens = rows_,
-                               .channels = run_.channels()});
+                               .channels = run_.channels(),
+                               .factor = static_cast<float>(1 / run_.plan.spec.rescale_output)});
   }
 
   RunContext& run_;

@@ -14,7 +14,7 @@ std::size_t or_usual(std::size_t given, std::size_t usual) noexcept { return giv
 
 Status read_spec(const edgeattn_spec* given, Spec& spec) noexcept {
   edgeattn_spec known;
-  EDGEATTN_TRY(read_struct("spec", given, EDGEATTN_SIZE_UP_TO(edgeattn_spec, scale), &known, sizeof known));
+  EDGEATTN_TRY(read_struct("spec", given, EDGEATTN_SIZE_UP_TO(edgeattn_spec, rescale_output), &known, sizeof known));
   EDGEATTN_TRY(read_enum("spec.norm", known.norm, Norm::kNone, spec.norm));
   spec.channels = known.channels;
   spec.groups = or_usual(known.groups, kUsualGroups);
@@ -22,6 +22,7 @@ Status read_spec(const edgeattn_spec* given, Spec& spec) noexcept {
   spec.heads = or_usual(known.heads, 1);
   spec.scale = known.scale;
   spec.residual = known.no_residual == 0;
+  spec.rescale_output = known.rescale_output != 0 ? known.rescale_output : 1;
   return {};
 }
 

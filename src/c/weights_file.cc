@@ -25,6 +25,10 @@ namespace {
 
 using io::guarded;
 
+static_assert(EDGEATTN_QKV_UNSAID == static_cast<int>(io::QkvOrder::kUnsaid) &&
+              EDGEATTN_QKV_NEW == static_cast<int>(io::QkvOrder::kNew) &&
+              EDGEATTN_QKV_LEGACY == static_cast<int>(io::QkvOrder::kLegacy));
+
 Status keep(io::SafetensorsFile file, edgeattn_file** made) {
   auto object = std::make_unique<edgeattn_file>();
   object->file = std::move(file);
@@ -59,9 +63,12 @@ Status load_block(const edgeattn_file* object, const edgeattn_request* given, ed
   if (made == nullptr) return is_null("loaded");
   edgeattn_request known{};
   if (given != nullptr)
-    EDGEATTN_TRY(read_struct("request", given, EDGEATTN_SIZE_UP_TO(edgeattn_request, eps), &known, sizeof known));
+    EDGEATTN_TRY(read_struct("request", given, EDGEATTN_SIZE_UP_TO(edgeattn_request, rescale_output), &known, sizeof known));
   Norm norm = Norm::kGroup;
   if (known.norm != nullptr) EDGEATTN_TRY(read_enum("request.norm", *known.norm, Norm::kNone, norm));
+  io::QkvOrder qkv_order{};
+  EDGEATTN_TRY(read_enum("request.qkv_order", known.qkv_order, io::QkvOrder::kLegacy, qkv_order));
+  const bool residual = known.no_residual == 0;
   return guarded(StatusCode::kFormat, object->file.path(), [&]() -> Status {
     const std::string prefix = known.prefix != nullptr ? known.prefix : "";
     auto result = std::make_unique<edgeattn_loaded>();
@@ -70,7 +77,10 @@ Status load_block(const edgeattn_file* object, const edgeattn_request* given, ed
                                  .norm = known.norm != nullptr ? &norm : nullptr,
                                  .groups = known.groups,
                                  .eps = known.eps,
-                                 .heads = known.heads != 0 ? known.heads : 1},
+                                 .heads = known.heads,
+                                 .qkv_order = qkv_order,
+                                 .residual = residual ? nullptr : &residual,
+                                 .rescale_output = known.rescale_output},
                                 result->weights));
     *made = result.release();
     return {};
@@ -85,8 +95,9 @@ Status write_spec(const Spec& spec, edgeattn_spec* out) noexcept {
                             .groups = spec.groups,
                             .heads = spec.heads,
                             .eps = spec.eps,
-                            .scale = spec.scale};
-  return write_struct("spec", &known, sizeof known, EDGEATTN_SIZE_UP_TO(edgeattn_spec, scale), Cut::kForbidden, out);
+                            .scale = spec.scale,
+                            .rescale_output = spec.rescale_output};
+  return write_struct("spec", &known, sizeof known, EDGEATTN_SIZE_UP_TO(edgeattn_spec, rescale_output), Cut::kForbidden, out);
 }
 
 Status write_weights(const Weights& weights, edgeattn_weights* out) noexcept {

@@ -11,7 +11,7 @@ std::string fold_command(const FoldOptions& options) {
   check(io::fold_block(weights, detect_machine(), folded), *options.weights + ", block '" + weights.prefix + "': ");
   check(io::write_folded(options.output, folded));
   return "folded  '" + folded.prefix + "', " + std::to_string(folded.spec.channels) + " channels, " +
-         describe_norm(folded.spec) + "\noutput  " + options.output + "\n";
+         describe(folded.spec) + "\noutput  " + options.output + "\n";
 }
 
 }  // namespace edgeattn::cli

@@ -25,6 +25,14 @@ std::string json_report(const io::SafetensorsFile& file, const std::vector<io::B
   return Json{{"tensors", tensors}, {"blocks", blocks}}.dump() + "\n";
 }
 
+/// What the file does not tell: "; needs --eps, --heads".
+std::string describe_questions(const io::BlockEntry& block) {
+  std::string options;
+  if (block.default_eps == 0 && block.norm != Norm::kNone) options = "--eps";
+  if (block.any_heads) options += (options.empty() ? "" : ", ") + std::string("--heads");
+  return options.empty() ? "" : "; needs " + options;
+}
+
 std::string text_report(const io::SafetensorsFile& file, const std::vector<io::BlockEntry>& entries) {
   std::size_t width = 0;
   for (const io::TensorInfo& tensor : file.tensors()) width = std::max(width, tensor.name.size());
@@ -35,7 +43,7 @@ std::string text_report(const io::SafetensorsFile& file, const std::vector<io::B
   text += "attention blocks: " + std::to_string(entries.size()) + "\n";
   for (const io::BlockEntry& block : entries)
     text += "  prefix '" + one_line(block.prefix) + "', " + block.style + ", " + std::to_string(block.channels) +
-            " channels, norm " + to_string(block.norm) + "\n";
+            " channels, norm " + to_string(block.norm) + describe_questions(block) + "\n";
   return text;
 }
 

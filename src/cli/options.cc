@@ -12,13 +12,14 @@ namespace edgeattn::cli {
 namespace {
 
 constexpr auto kNorms = {Norm::kGroup, Norm::kInstance, Norm::kBatch, Norm::kNone};
+constexpr auto kQkvOrders = {io::QkvOrder::kNew, io::QkvOrder::kLegacy};
 constexpr auto kLayouts = {Layout::kNchw, Layout::kNhwc};
 constexpr auto kIsas = {Isa::kAuto, Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kNeon};
 
 template <class Enum>
 CLI::Validator one_of(std::initializer_list<Enum> values) {
   std::string names;
-  for (Enum value : values) names += (names.empty() ? "" : "|") + std::string(to_string(value));
+  for (Enum value : values) names.append(names.empty() ? "" : "|").append(to_string(value));
   const auto check = [values, names](const std::string& text) {
     for (Enum value : values)
       if (text == to_string(value)) return std::string();
@@ -92,10 +93,19 @@ void add_weights_options(CLI::App& command, BlockOptions& options) {
   command.add_option("--norm", options.norm, "group, instance, batch or no norm; default: as the file tells, or gn")
       ->check(one_of(kNorms));
   command.add_option("--groups", options.groups, "groups of gn; default 32")->type_name("N")->check(positive_count());
-  command.add_option("--eps", options.eps, "epsilon of the norm; default: the key style's, 1e-5 for ddpm")
+  command.add_option("--eps", options.eps, "epsilon of the norm; default: the key style's; required where it has two")
       ->type_name("EPS")
       ->check(kPositive);
-  command.add_option("--heads", options.heads, "attention heads; default 1")->type_name("N")->check(positive_count());
+  command.add_option("--heads", options.heads, "attention heads; default 1; required where the key style does not tell")
+      ->type_name("N")
+      ->check(positive_count());
+  command.add_option("--qkv-order", options.qkv_order, "rows of guided-diffusion's qkv, required for several heads")
+      ->check(one_of(kQkvOrders))
+      ->needs(weights);
+  command.add_option("--rescale-output", options.rescale_output, "what the sum is divided by, as in diffusers; default 1")
+      ->type_name("FACTOR")
+      ->check(kPositive);
+  command.add_flag("--no-residual", options.no_residual, "leave out the `x +`");
 }
 
 void add_block_options(CLI::App& command, BlockOptions& options) {
@@ -153,7 +163,9 @@ Spec spec_without_weights(const BlockOptions& options, std::size_t channels) {
   if (options.norm) spec.norm = named(kNorms, *options.norm);
   spec.groups = options.groups.value_or(spec.groups);
   spec.eps = options.eps.value_or(spec.eps);
-  spec.heads = options.heads;
+  spec.heads = options.heads.value_or(spec.heads);
+  spec.residual = !options.no_residual;
+  spec.rescale_output = options.rescale_output.value_or(spec.rescale_output);
   return spec;
 }
 
@@ -167,7 +179,11 @@ io::BlockWeights read_weights(const BlockOptions& options) {
   }
   request.groups = options.groups.value_or(request.groups);
   request.eps = options.eps.value_or(request.eps);
-  request.heads = options.heads;
+  request.heads = options.heads.value_or(request.heads);
+  if (options.qkv_order) request.qkv_order = named(kQkvOrders, *options.qkv_order);
+  const bool residual = false;
+  if (options.no_residual) request.residual = &residual;
+  request.rescale_output = options.rescale_output.value_or(request.rescale_output);
 
   io::SafetensorsFile file;
   io::BlockWeights weights;

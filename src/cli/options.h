@@ -17,7 +17,10 @@ struct BlockOptions {
   std::optional<std::string> norm;
   std::optional<std::size_t> groups;
   std::optional<double> eps;
-  std::size_t heads = 1;
+  std::optional<std::size_t> heads;
+  std::optional<std::string> qkv_order;
+  std::optional<double> rescale_output;
+  bool no_residual = false;
   std::string layout = "nchw";
   std::size_t threads = 1;
   std::string isa = "auto";

@@ -22,7 +22,7 @@ std::string plan_command(const PlanCommandOptions& options) {
     check(io::write_text(*options.svg, svg));
   }
   if (options.json) return report;
-  return describe(plan) + "; " + describe_norm(spec) + "\n\n" + report;
+  return describe(plan) + "; " + describe(spec) + "\n\n" + report;
 }
 
 }  // namespace edgeattn::cli

@@ -64,6 +64,9 @@ std::string json_report(const Outcome& outcome) {
       {"norm", to_string(plan.spec.norm)},
       {"groups", plan.spec.norm == Norm::kGroup ? nlohmann::ordered_json(plan.spec.groups) : nullptr},
       {"eps", plan.spec.norm != Norm::kNone ? nlohmann::ordered_json(plan.spec.eps) : nullptr},
+      {"heads", plan.spec.heads},
+      {"residual", plan.spec.residual},
+      {"rescale_output", plan.spec.rescale_output},
       {"prepared_bytes", plan.prepared_bytes},
       {"persistent_bytes", plan.persistent_bytes},
       {"scratch_bytes", plan.scratch_bytes},
@@ -77,7 +80,7 @@ std::string json_report(const Outcome& outcome) {
 std::string text_report(const Outcome& outcome, const io::BlockWeights& weights, const RunOptions& options) {
   const Plan& plan = outcome.plan;
   const std::string name = weights.prefix.empty() ? "(no prefix)" : "'" + weights.prefix + "'";
-  std::string text = "block   " + name + ", " + weights.style + ", " + describe_norm(plan.spec) + "\n";
+  std::string text = "block   " + name + ", " + weights.style + ", " + describe(plan.spec) + "\n";
   text += "shape   " + describe(plan) + "\n";
   text += "memory  " + std::to_string(plan.prepared_bytes) + " bytes prepared, " +
           std::to_string(plan.persistent_bytes) + " persistent, " + std::to_string(plan.scratch_bytes) + " scratch\n";

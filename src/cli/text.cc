@@ -29,10 +29,13 @@ std::string describe(const Plan& plan) {
   return line;
 }
 
-std::string describe_norm(const Spec& spec) {
+std::string describe(const Spec& spec) {
   std::string text = to_string(spec.norm);
   if (spec.norm == Norm::kGroup) text += " with " + std::to_string(spec.groups) + " groups";
   if (spec.norm != Norm::kNone) text += ", eps " + significant(spec.eps, 6);
+  if (spec.heads != 1) text += ", " + std::to_string(spec.heads) + " heads";
+  if (!spec.residual) text += ", no residual";
+  if (spec.rescale_output != 1) text += ", output over " + significant(spec.rescale_output, 6);
   return text;
 }
 

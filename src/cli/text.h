@@ -16,8 +16,8 @@ std::string significant(double value, int digits);
 /// "batch 2, 64 channels, 16 x 16 pixels, nchw; 1 thread, avx2; tiles of 126 queries by 256 keys".
 std::string describe(const Plan& plan);
 
-/// "gn with 32 groups, eps 1e-05".
-std::string describe_norm(const Spec& spec);
+/// "gn with 32 groups, eps 1e-05", and what is unusual of the rest: ", 4 heads, no residual, output over 1.41421".
+std::string describe(const Spec& spec);
 
 /// "[2, 64, 16, 16]".
 template <class Sizes>

@@ -1,21 +1,18 @@
 #include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <iterator>
 #include <string>
 #include <utility>
 
+#include "block_request.h"
 #include "edgeattn/io.h"
 #include "errors.h"
+#include "foreign.h"
 #include "key_style.h"
+#include "number.h"
+#include "qkv_order.h"
 
 namespace edgeattn::io {
 namespace {
-
-std::string to_text(double value) {
-  char digits[32];
-  return {digits, std::to_chars(std::begin(digits), std::end(digits), value).ptr};
-}
 
 /// `'a.', 'b.', … (12 more)`, short enough for a message.
 std::string list_prefixes(const std::vector<BlockEntry>& blocks) {
@@ -31,6 +28,17 @@ std::string list_prefixes(const std::vector<BlockEntry>& blocks) {
   return list;
 }
 
+/// `to_qkv.weight, … or score.weight`: the first tensor of every style.
+std::string list_projections() {
+  const std::span<const KeyStyle> styles = key_styles();
+  std::string list;
+  for (const KeyStyle& style : styles) {
+    const bool last = &style == &styles.back();
+    list += (list.empty() ? "" : last ? " or " : ", ") + std::string(style.projections[0]) + ".weight";
+  }
+  return list;
+}
+
 std::vector<BlockEntry> complete_blocks(const SafetensorsFile& file) {
   std::vector<BlockEntry> blocks;
   for (const BlockPlace& place : block_places(file)) {
@@ -42,7 +50,8 @@ std::vector<BlockEntry> complete_blocks(const SafetensorsFile& file) {
                       .style = place.style->name,
                       .channels = spec.channels,
                       .norm = spec.norm,
-                      .default_eps = spec.eps});
+                      .default_eps = place.style->folded ? spec.eps : place.style->eps,
+                      .any_heads = place.style->any_heads});
   }
   return blocks;
 }
@@ -53,6 +62,7 @@ Status choose_place(const SafetensorsFile& file, const std::string* prefix, Bloc
   if (prefix != nullptr) {
     place = {*prefix, style_at(file, *prefix)};
     if (place.style != nullptr) return {};
+    EDGEATTN_TRY(check_transposed_kernels(file, prefix));
   }
   const std::vector<BlockEntry> blocks = complete_blocks(file);
   if (prefix != nullptr) {
@@ -70,41 +80,10 @@ Status choose_place(const SafetensorsFile& file, const std::string* prefix, Bloc
   // The first incomplete block says better what is wrong than "no block" would.
   const std::vector<BlockPlace> places = block_places(file);
   if (places.empty()) {
-    return fail("expected an attention block, found none (a tensor that ends with to_qkv.weight or score.weight)");
+    EDGEATTN_TRY(check_transposed_kernels(file, nullptr));
+    return fail("expected an attention block, found none (a tensor that ends with ", list_projections().c_str(), ")");
   }
   place = places[0];
-  return {};
-}
-
-/// Puts what the caller chooses into the spec that the file tells of, which folded weights leave no choice.
-Status apply_request(const SafetensorsFile& file, const BlockPlace& place, const BlockRequest& request, Spec& spec) {
-  const auto fail = [&](auto... parts) { return file_error(StatusCode::kInvalidArgument, file.path(), parts...); };
-  const Spec own = spec;
-  if (request.norm != nullptr) spec.norm = *request.norm;
-  if (request.groups != 0) spec.groups = request.groups;
-  if (request.eps != 0) spec.eps = request.eps;
-  spec.heads = request.heads;
-  if (!place.style->folded) return {};
-  const bool has_groups = own.norm == Norm::kGroup, has_eps = own.norm != Norm::kNone;
-  if (spec.norm != own.norm) {
-    return fail("norm: the weights were folded for '", to_string(own.norm), "', given '", to_string(spec.norm), "'");
-  }
-  if (has_groups && spec.groups != own.groups)
-    return fail("groups: the weights were folded for ", own.groups, ", given ", spec.groups);
-  if (has_eps && spec.eps != own.eps) {
-    return fail("eps: the weights were folded for ", to_text(own.eps).c_str(), ", given ", to_text(spec.eps).c_str());
-  }
-  return {};
-}
-
-Status check_spec(const SafetensorsFile& file, const Spec& spec) {
-  const auto fail = [&](auto... parts) { return file_error(StatusCode::kInvalidArgument, file.path(), parts...); };
-  if (!std::isfinite(spec.eps) || spec.eps <= 0) {
-    return fail("eps: expected a finite number above 0, given ", to_text(spec.eps).c_str());
-  }
-  if (spec.norm == Norm::kGroup && (spec.groups == 0 || spec.channels % spec.groups != 0)) {
-    return fail("groups: expected a divisor of the ", spec.channels, " channels, given ", spec.groups);
-  }
   return {};
 }
 
@@ -150,8 +129,9 @@ Status load_block(const SafetensorsFile& file, const BlockRequest& request, Bloc
     EDGEATTN_TRY(apply_request(file, place, request, loaded.spec));
     std::vector<BlockTensor> tensors;
     EDGEATTN_TRY(block_tensors(file, place, loaded.spec.norm, loaded.spec.channels, tensors));
-    EDGEATTN_TRY(check_spec(file, loaded.spec));
+    EDGEATTN_TRY(check_request(file, place, request, loaded.spec));
     for (const BlockTensor& tensor : tensors) EDGEATTN_TRY(read_tensor(file, tensor, loaded));
+    if (request.qkv_order == QkvOrder::kLegacy) reorder_legacy(loaded);
     weights = std::move(loaded);
     return {};
   });

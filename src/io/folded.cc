@@ -3,24 +3,18 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "errors.h"
 #include "header.h"
+#include "number.h"
 
 namespace edgeattn::io {
 namespace {
 
 constexpr const char* kVersion = "1";
-
-template <class Number>
-std::string to_text(Number value) {
-  char digits[32];
-  return {digits, std::to_chars(std::begin(digits), std::end(digits), value).ptr};
-}
 
 template <class Number>
 bool parse(const std::string& text, Number& number) {
@@ -81,6 +75,8 @@ Status read_folded_spec(const SafetensorsFile& file, Spec& spec) {
                            [&](const std::string& text) { return parse_positive(text, spec.eps); }));
   EDGEATTN_TRY(reader.read("scale", "a number above 0", true,
                            [&](const std::string& text) { return parse_positive(text, spec.scale); }));
+  EDGEATTN_TRY(reader.read("rescale_output", "a number above 0", true,
+                           [&](const std::string& text) { return parse_positive(text, spec.rescale_output); }));
   return reader.read("residual", "true or false", true, [&](const std::string& text) {
     spec.residual = text == "true";
     return spec.residual || text == "false";
@@ -120,9 +116,10 @@ Status write_folded(const std::string& path, const BlockWeights& folded) noexcep
     if (spec.norm == Norm::kGroup) metadata.emplace_back("groups", to_text(spec.groups));
     if (spec.norm != Norm::kNone) metadata.emplace_back("eps", to_text(spec.eps));
     if (spec.scale != 0) metadata.emplace_back("scale", to_text(spec.scale));
+    if (spec.rescale_output != 1) metadata.emplace_back("rescale_output", to_text(spec.rescale_output));
     if (!spec.residual) metadata.emplace_back("residual", "false");
 
-    std::vector<TensorView> tensors;
+    std::vector<NamedTensor> tensors;
     const auto add = [&](const char* name, std::vector<std::size_t> shape, const std::vector<float>& values) {
       tensors.push_back({folded.prefix + name, std::move(shape), values});
     };

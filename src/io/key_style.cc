@@ -5,15 +5,34 @@
 
 #include "errors.h"
 #include "folded.h"
+#include "foreign.h"
 
 namespace edgeattn::io {
 namespace {
 
 constexpr const char* kToQkv[] = {"to_qkv"};
+constexpr const char* kDiffusers[] = {"to_q", "to_k", "to_v"};
+constexpr const char* kDiffusersLegacy[] = {"query", "key", "value"};
+constexpr const char* kCompVis[] = {"q", "k", "v"};
+constexpr const char* kQkv[] = {"qkv"};
 constexpr const char* kScore[] = {"score"};
 constexpr KeyStyle kStyles[] = {
-    {.name = "ddpm", .norm = "norm", .projections = kToQkv, .out = "to_out", .eps = 1e-5},
-    {.name = kFoldedFormat, .norm = "norm", .projections = kScore, .out = "out", .eps = 0, .folded = true},
+    {.name = "ddpm", .norm = "norm", .projections = kToQkv, .out = "to_out", .eps = 1e-5, .may_lack_norm = true},
+    {.name = "diffusers", .norm = "group_norm", .projections = kDiffusers, .out = "to_out.0", .any_heads = true},
+    {.name = "diffusers-legacy",
+     .norm = "group_norm",
+     .projections = kDiffusersLegacy,
+     .out = "proj_attn",
+     .any_heads = true},
+    {.name = "compvis", .norm = "norm", .projections = kCompVis, .out = "proj_out", .eps = 1e-6},
+    {.name = "guided-diffusion",
+     .norm = "norm",
+     .projections = kQkv,
+     .out = "proj_out",
+     .eps = 1e-5,
+     .any_heads = true,
+     .any_order = true},
+    {.name = kFoldedFormat, .norm = "norm", .projections = kScore, .out = "out", .folded = true},
 };
 
 struct NormKey {
@@ -121,6 +140,8 @@ Status find_channels(const SafetensorsFile& file, const BlockPlace& place, std::
 
 }  // namespace
 
+std::span<const KeyStyle> key_styles() { return kStyles; }
+
 const KeyStyle* style_at(const SafetensorsFile& file, const std::string& prefix) {
   for (const KeyStyle& style : kStyles) {
     for (const char* projection : style.projections) {
@@ -146,8 +167,8 @@ std::vector<BlockPlace> block_places(const SafetensorsFile& file) {
 
 Status spec_in_file(const SafetensorsFile& file, const BlockPlace& place, Spec& spec) {
   if (place.style->folded) return read_folded_spec(file, spec);
-  spec.eps = place.style->eps;
-  spec.norm = Norm::kNone;
+  if (place.style->eps != 0) spec.eps = place.style->eps;
+  spec.norm = place.style->may_lack_norm ? Norm::kNone : Norm::kGroup;
   for (const NormKey& key : kNormKeys) {
     if (file.find(norm_tensor(place, key)) != nullptr) spec.norm = key.running ? Norm::kBatch : Norm::kGroup;
   }
@@ -156,6 +177,7 @@ Status spec_in_file(const SafetensorsFile& file, const BlockPlace& place, Spec& 
 
 Status block_tensors(const SafetensorsFile& file, const BlockPlace& place, Norm norm, std::size_t& channels,
                      std::vector<BlockTensor>& tensors) {
+  EDGEATTN_TRY(check_foreign_module(file, place.prefix));
   EDGEATTN_TRY(find_channels(file, place, channels));
   EDGEATTN_TRY(check_foreign_norm_keys(file, place, norm));
   tensors = expected_tensors(place, norm, channels);

@@ -17,8 +17,11 @@ struct KeyStyle {
   const char* norm;
   std::span<const char* const> projections;  ///< q, k and v, or one that holds the rows of all three
   const char* out;
-  double eps;  ///< the norm's default
+  double eps = 0;  ///< the norm's default; 0: there are several, and the caller has to choose
   bool folded = false;
+  bool may_lack_norm = false;  ///< without norm keys the norm is kNone; else they are missing
+  bool any_heads = false;      ///< the caller has to say how many
+  bool any_order = false;      ///< the caller has to say in which order the rows of several heads are
 };
 
 /// A block of a file: where its keys begin, and how they go on.
@@ -45,13 +48,16 @@ std::vector<BlockPlace> block_places(const SafetensorsFile& file);
 /// The style that has a projection behind `prefix`; null when there is none.
 const KeyStyle* style_at(const SafetensorsFile& file, const std::string& prefix);
 
-/// What the file and the style tell of a block's spec, except channels: eps and groups may be defaults, and kGroup stands for
-/// kInstance too unless the weights are folded. kFormat when metadata that must be there is not.
+/// Every style, folded weights last.
+std::span<const KeyStyle> key_styles();
+
+/// What the file and the style tell of a block's spec, except channels: eps, groups and heads may be defaults, and kGroup
+/// stands for kInstance too unless the weights are folded. kFormat when metadata that must be there is not.
 Status spec_in_file(const SafetensorsFile& file, const BlockPlace& place, Spec& spec);
 
 /// The tensors of a block with norm `norm`, checked: the file has all that are required, in shapes that agree, and no
-/// keys of another norm. kNotFound, kFormat and kInvalidArgument (a key that `norm` forbids) name the tensor and what
-/// was expected.
+/// keys of another norm or of another module. kNotFound, kFormat, kInvalidArgument (a key that `norm` forbids) and
+/// kUnsupported (foreign.h) name the tensor and what was expected.
 Status block_tensors(const SafetensorsFile& file, const BlockPlace& place, Norm norm, std::size_t& channels,
                      std::vector<BlockTensor>& tensors);
 

@@ -14,11 +14,11 @@ namespace edgeattn::io {
 namespace {
 
 /// Length and JSON of the header, padded so that the data begins at a multiple of 8.
-std::string header_of(std::span<const TensorView> tensors, const Metadata& metadata) {
+std::string header_of(std::span<const NamedTensor> tensors, const Metadata& metadata) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   for (const auto& [key, value] : metadata) header[kMetadataKey][key] = value;
   std::size_t end = 0;
-  for (const TensorView& tensor : tensors) {
+  for (const NamedTensor& tensor : tensors) {
     const std::size_t begin = end;
     end += tensor.values.size_bytes();
     header[tensor.name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {begin, end}}};
@@ -32,7 +32,7 @@ std::string header_of(std::span<const TensorView> tensors, const Metadata& metad
   return length + json;
 }
 
-Status check(const std::string& path, const TensorView& tensor) {
+Status check(const std::string& path, const NamedTensor& tensor) {
   if (tensor.name == kMetadataKey)
     return file_error(StatusCode::kInvalidArgument, path, "no tensor may be called ", kMetadataKey);
   std::size_t elements = 1;
@@ -42,9 +42,9 @@ Status check(const std::string& path, const TensorView& tensor) {
 }
 
 /// A name given twice would make a file that no reader accepts.
-Status check_names(const std::string& path, std::span<const TensorView> tensors) {
+Status check_names(const std::string& path, std::span<const NamedTensor> tensors) {
   std::vector<std::string_view> names;
-  for (const TensorView& tensor : tensors) names.push_back(tensor.name);
+  for (const NamedTensor& tensor : tensors) names.push_back(tensor.name);
   std::ranges::sort(names);
   const auto twice = std::ranges::adjacent_find(names);
   if (twice == names.end()) return {};
@@ -53,14 +53,14 @@ Status check_names(const std::string& path, std::span<const TensorView> tensors)
 
 }  // namespace
 
-Status write_safetensors(const std::string& path, std::span<const TensorView> tensors,
+Status write_safetensors(const std::string& path, std::span<const NamedTensor> tensors,
                          const Metadata& metadata) noexcept {
   return guarded(StatusCode::kInvalidArgument, path, [&]() -> Status {
-    for (const TensorView& tensor : tensors) EDGEATTN_TRY(check(path, tensor));
+    for (const NamedTensor& tensor : tensors) EDGEATTN_TRY(check(path, tensor));
     EDGEATTN_TRY(check_names(path, tensors));
     const std::string header = header_of(tensors, metadata);
     std::vector<Bytes> parts = {std::as_bytes(std::span(header))};
-    for (const TensorView& tensor : tensors) parts.push_back(std::as_bytes(tensor.values));
+    for (const NamedTensor& tensor : tensors) parts.push_back(std::as_bytes(tensor.values));
     return replace_file(path, parts);
   });
 }
@@ -68,7 +68,7 @@ Status write_safetensors(const std::string& path, std::span<const TensorView> te
 Status write_safetensors(const std::string& path, std::string_view tensor, std::span<const std::size_t> shape,
                          std::span<const float> values) noexcept {
   return guarded(StatusCode::kInvalidArgument, path, [&] {
-    const TensorView view{.name = std::string(tensor), .shape = {shape.begin(), shape.end()}, .values = values};
+    const NamedTensor view{.name = std::string(tensor), .shape = {shape.begin(), shape.end()}, .values = values};
     return write_safetensors(path, std::span(&view, 1));
   });
 }

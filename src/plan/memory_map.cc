@@ -62,15 +62,22 @@ void map_slot(Plan& plan) noexcept {
   };
   const std::size_t rows = plan.query_tile;
   const std::size_t wide = tile_bytes(rows, plan.channel_stride);
-  slot(region::kNormalized, wide, Phase::kProject, Phase::kProject);
-  slot(region::kProjected, wide, Phase::kProject, Phase::kMix);
+  if (plan.spec.heads > 1) {
+    // K and V are projected strip by strip; normalised rows are the V side of a single panel, whose first row is its bias.
+    const std::size_t most = std::max({rows, plan.pack_strip, plan.last_pack_strip});
+    slot(region::kNormalized, tile_bytes(add(most, 1), plan.channel_stride), Phase::kPack, Phase::kProject);
+    slot(region::kProjected, tile_bytes(most, plan.channel_stride), Phase::kPack, Phase::kMix);
+  } else {
+    slot(region::kNormalized, wide, Phase::kProject, Phase::kProject);
+    slot(region::kProjected, wide, Phase::kProject, Phase::kMix);
+  }
   slot(region::kScores, tile_bytes(rows, plan.score_stride), Phase::kScores, Phase::kMix);
   if (plan.key_blocks > 1) slot(region::kMixed, wide, Phase::kMix, Phase::kMix);
   // From the scores on: it holds the sum of earlier key blocks while later ones are scored.
   slot(region::kAccumulated, wide, Phase::kScores, Phase::kOut);
   slot(region::kOutput, wide, Phase::kOut, Phase::kTranspose);
   slot(region::kRows, mul(rows, 3, kFloat), Phase::kScores, Phase::kOut);
-  slot(region::kPoison, mul(rows, kFloat), Phase::kOut, Phase::kTranspose);
+  slot(region::kPoison, mul(rows, kFloat), Phase::kProject, Phase::kTranspose);
   plan.slot_bytes = place({plan.slot_regions, plan.slot_region_count});
 }
 
@@ -85,6 +92,11 @@ void map_prepared(Plan& plan) noexcept {
   prepared(region::kScoreWeights, mul(plan.projection.size(), kFloat));
   prepared(region::kOutputWeights, mul(plan.projection.size(), kFloat));
   prepared(region::kNorm, mul(3, plan.spec.channels, kFloat));
+  if (plan.spec.heads > 1) {
+    prepared(region::kKeyWeights, mul(plan.projection.size(), kFloat));
+    prepared(region::kValueWeights, mul(plan.projection.size(), kFloat));
+    prepared(region::kIdentity, mul(2, plan.spec.channels, kFloat));
+  }
   plan.prepared_bytes = place({plan.shared_regions, plan.shared_region_count});
 }
 
@@ -105,15 +117,15 @@ void map_memory(Plan& plan, bool packs_at_creation) noexcept {
   const std::size_t full_blocks = plan.key_blocks - 1;
   const std::size_t chunks = divide_up(plan.shape.tokens(), kStatisticsTokens);
   const auto operand_bytes = [&](const PanelLayout& block, const PanelLayout& last) {
-    return mul(add(mul(full_blocks, round_up(block.size(), 16)), round_up(last.size(), 16)), kFloat);
+    return mul(plan.spec.heads, add(mul(full_blocks, round_up(block.size(), 16)), round_up(last.size(), 16)), kFloat);
   };
   const auto for_each_set = [&](const char* name, std::size_t bytes, Phase first, Phase last) {
     shared(name, Space::kScratch, mul(plan.operand_sets, round_up(bytes, Plan::kAlignment)), first, last);
   };
   for_each_set(region::kKeys, operand_bytes(plan.keys, plan.last_keys), Phase::kPack, Phase::kTranspose);
   for_each_set(region::kValues, operand_bytes(plan.values, plan.last_values), Phase::kPack, Phase::kTranspose);
-  // With operands of their own, some threads are at their tiles while others still pack.
-  const Phase packed = plan.operand_sets == 1 ? Phase::kPack : Phase::kTranspose;
+  // With operands of their own, some threads are at their tiles while others still pack. With several heads, tiles normalise x again.
+  const Phase packed = plan.operand_sets == 1 && plan.spec.heads == 1 ? Phase::kPack : Phase::kTranspose;
   const Phase summed = plan.operand_sets == 1 ? Phase::kStatistics : Phase::kTranspose;
   for_each_set(region::kPartialSums, mul(chunks, plan.spec.channels, 2 * sizeof(double)), Phase::kStatistics, summed);
   for_each_set(region::kPivots, mul(plan.spec.channels, kFloat), Phase::kStatistics, summed);
@@ -126,7 +138,7 @@ void map_memory(Plan& plan, bool packs_at_creation) noexcept {
   }
   // The slots are placed as one piece; `regions` shows what is inside.
   const std::size_t slots = plan.shared_region_count;
-  shared("slots", Space::kScratch, mul(plan.threads, plan.slot_bytes), Phase::kProject, Phase::kTranspose);
+  shared("slots", Space::kScratch, mul(plan.threads, plan.slot_bytes), plan.spec.heads > 1 ? Phase::kPack : Phase::kProject, Phase::kTranspose);
   plan.scratch_bytes = place({plan.shared_regions + scratch, plan.shared_region_count - scratch});
   for (std::size_t i = 0; i < plan.slot_region_count; ++i)
     plan.slot_regions[i].offset = add(plan.slot_regions[i].offset, plan.shared_regions[slots].offset);

@@ -9,8 +9,11 @@ namespace edgeattn {
 /// Names of the regions that bind and run look up.
 namespace region {
 inline constexpr char kScoreWeights[] = "score weights";
+inline constexpr char kKeyWeights[] = "key weights";
+inline constexpr char kValueWeights[] = "value weights";
 inline constexpr char kOutputWeights[] = "output weights";
 inline constexpr char kNorm[] = "norm";
+inline constexpr char kIdentity[] = "identity";
 inline constexpr char kSlots[] = "slot table";
 inline constexpr char kWorks[] = "image table";
 inline constexpr char kOperators[] = "operators";

@@ -46,7 +46,7 @@ Status choose_keys(std::size_t largest, const Gemm& gemm, Plan& plan) noexcept {
   plan.last_key_block = blocks.last;
   plan.key_blocks = blocks.count;
   plan.score_stride = sizes::round_up(std::max(blocks.size, blocks.last), 16);
-  const std::size_t channels = plan.spec.channels;
+  const std::size_t channels = plan.spec.head_channels();
   EDGEATTN_TRY(gemm.probe(channels, blocks.size, plan.keys));
   EDGEATTN_TRY(gemm.probe(blocks.size, channels, plan.values));
   plan.last_keys = plan.keys;
@@ -58,11 +58,13 @@ Status choose_keys(std::size_t largest, const Gemm& gemm, Plan& plan) noexcept {
   return {};
 }
 
-/// Sets tiles of at most `rows` rows in units of `unit`.
+/// Sets tiles of at most `rows` rows in units of `unit`, and strips.
 void choose_queries(std::size_t unit, std::size_t rows, Plan& plan) noexcept {
   plan.query_unit = unit;
   plan.query_tile = rows;
   plan.query_tile = cut_queries(plan, plan.threads / images_at_once(plan, plan.shape.batch)).rows();
+  plan.pack_strip = pack_strip(plan, plan.keys, plan.values);
+  plan.last_pack_strip = pack_strip(plan, plan.last_keys, plan.last_values);
 }
 
 /// Plans the memory of `plan` with its key blocks. Where scratch is over the budget, first takes one set of operands, then
@@ -71,7 +73,7 @@ bool fit(const PlanOptions& options, const Gemm& gemm, Plan& plan) noexcept {
   const std::size_t budget = options.scratch_budget_bytes;
   const std::size_t tokens = plan.shape.tokens();
   const bool forced = options.query_tile != 0;
-  const std::size_t unit = forced ? std::min(options.query_tile, tokens) : sizes::round_up(kSmallestQueryTile, gemm.mr);
+  const std::size_t unit = forced ? std::min(options.query_tile, tokens) : query_unit(gemm.mr);
   const std::size_t largest =
       forced ? unit : largest_query_tile(plan.machine, plan.spec.channels, plan.key_block, gemm.mr);
   const auto fits = [&] {
@@ -117,7 +119,7 @@ Status plan(const Spec& spec, const Shape& shape, const PlanOptions& options, co
 
   const bool forced_keys = options.key_block != 0;
   std::size_t least_bytes = sizes::kTooLarge;
-  for (std::size_t largest = forced_keys ? options.key_block : largest_key_block(machine, spec.channels);; largest /= 2) {
+  for (std::size_t largest = forced_keys ? options.key_block : largest_key_block(machine, spec.head_channels());; largest /= 2) {
     EDGEATTN_TRY(choose_keys(largest, gemm, plan));
     if (fit(options, gemm, plan)) break;
     plan.budget_reduced_keys = true;

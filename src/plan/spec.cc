@@ -31,11 +31,13 @@ Status check_spec(const Spec& spec) noexcept {
   if (spec.norm != Norm::kNone && !positive_and_finite(spec.eps))
     return Status::error(StatusCode::kInvalidArgument, "eps must be positive and finite");
   if (spec.scale != 0 && !positive_and_finite(spec.scale))
-    return Status::error(StatusCode::kInvalidArgument, "scale must be positive and finite, or 0 for 1/sqrt(C)");
+    return Status::error(StatusCode::kInvalidArgument, "scale must be positive and finite, or 0 for 1/sqrt(C/heads)");
+  if (!(spec.rescale_output >= 1e-30 && spec.rescale_output <= 1e30))
+    return Status::error(StatusCode::kInvalidArgument, "rescale_output must be from 1e-30 to 1e30");
   if (spec.heads == 0) return Status::error(StatusCode::kInvalidArgument, "heads must be at least 1");
-  if (spec.heads > 1)
-    return Status::error(StatusCode::kUnsupported, "heads must be 1, got ", spec.heads,
-                         ": several heads are not supported");
+  if (spec.channels % spec.heads != 0)
+    return Status::error(StatusCode::kInvalidArgument, "heads must divide the ", spec.channels, " channels, got ",
+                         spec.heads, " heads");
   return {};
 }
 

@@ -1,5 +1,7 @@
 #include "plan/tiles.h"
 
+#include <numeric>
+
 namespace edgeattn {
 namespace {
 
@@ -37,6 +39,8 @@ std::size_t largest_query_tile(const Machine& machine, std::size_t channels, std
 
 std::size_t best_operand_sets(const Plan& plan) noexcept {
   if (sizes::mul(2, plan.shape.tokens(), row_bytes(plan.spec.channels)) > l2_share(plan.machine)) return 1;
+  // With several heads, packing takes two projections: none of them twice.
+  if (plan.spec.heads > 1) return plan.shape.batch % plan.threads == 0 ? plan.threads : 1;
   return plan.threads / largest_divisor(plan.threads, plan.shape.batch) <= 2 ? plan.threads : 1;
 }
 
@@ -53,6 +57,15 @@ KeyBlocks cut_keys(std::size_t tokens, std::size_t largest) noexcept {
   if (rest >= kKeyUnit) return {.size = size, .last = rest, .count = whole + 1};
   const std::size_t last = rest == 0 ? size : size + rest;
   return {.size = whole == 1 ? last : size, .last = last, .count = whole};
+}
+
+std::size_t pack_strip(const Plan& plan, const PanelLayout& keys, const PanelLayout& values) noexcept {
+  // Whole cache lines of every channel; few enough to stay in the first cache.
+  constexpr std::size_t kLine = 16, kLines = 4;
+  const std::size_t columns_and_groups = std::lcm(std::size_t{keys.nr}, std::size_t{values.kr} * values.sr);
+  if (plan.spec.heads == 1) return std::lcm(kLines * kLine, columns_and_groups);
+  const std::size_t unit = std::lcm(kLine, columns_and_groups);
+  return std::max(unit, plan.query_tile / unit * unit);
 }
 
 QueryTiles cut_queries(std::size_t tokens, std::size_t unit, std::size_t largest, std::size_t workers) noexcept {

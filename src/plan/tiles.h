@@ -21,6 +21,9 @@ inline constexpr std::size_t kMostPasses = 48;
 /// in another order).
 inline constexpr std::size_t kSmallestQueryTile = 4;
 
+/// Rows of which query tiles are whole multiples: passes of a microkernel of `mr` rows.
+constexpr std::size_t query_unit(std::size_t mr) noexcept { return sizes::round_up(kSmallestQueryTile, mr); }
+
 /// The largest key block whose operand of either attention product fills half of a worker's L2, within the bounds above.
 std::size_t largest_key_block(const Machine& machine, std::size_t channels) noexcept;
 
@@ -45,6 +48,10 @@ struct KeyBlocks {
 /// Cuts in as few equal blocks of at most `largest` keys as there can be. A rest narrower than kKeyUnit joins the block before
 /// it, for XNNPACK of 2024 takes a slow microkernel for few outputs.
 KeyBlocks cut_keys(std::size_t tokens, std::size_t largest) noexcept;
+
+/// Tokens that are packed at a time into operands of these layouts: whole panels of the K side and whole depth groups of the V
+/// side. With one head as many as stay in the first cache; with several, where they are rows of a projection first, a tile's.
+std::size_t pack_strip(const Plan& plan, const PanelLayout& keys, const PanelLayout& values) noexcept;
 
 /// A range of query rows.
 struct QueryTile {

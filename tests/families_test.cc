@@ -1,0 +1,187 @@
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <numbers>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "files.h"
+#include "harness.h"
+
+/// Attention blocks of real model families against their own modules (families/make.py).
+namespace edgeattn::test {
+namespace {
+
+constexpr std::size_t kGroups = 6;
+constexpr double kMostErrors = 2;  // of the module's own
+
+struct Family {
+  std::string name;
+  const char* style;
+  double eps = 0;  ///< here and below: as BlockRequest
+  std::size_t heads = 0;
+  io::QkvOrder order = io::QkvOrder::kUnsaid;
+  bool residual = true;
+  double rescale_output = 0;
+};
+
+const Family kFamilies[] = {
+    {.name = "ddpm", .style = "ddpm"},
+    {.name = "diffusers", .style = "diffusers", .eps = 1e-6, .heads = 1},
+    {.name = "diffusers-rescaled",
+     .style = "diffusers",
+     .eps = 1e-5,
+     .heads = 1,
+     .rescale_output = std::numbers::sqrt2},
+    {.name = "diffusers-no-residual",
+     .style = "diffusers",
+     .eps = 1e-6,
+     .heads = 1,
+     .residual = false,
+     .rescale_output = 1.5},
+    {.name = "diffusers-4-heads", .style = "diffusers", .eps = 1e-5, .heads = 4},
+    {.name = "diffusers-legacy", .style = "diffusers-legacy", .eps = 1e-6, .heads = 1},
+    {.name = "compvis", .style = "compvis"},
+    {.name = "guided-diffusion", .style = "guided-diffusion", .heads = 1},
+    {.name = "guided-diffusion-4-heads-legacy", .style = "guided-diffusion", .heads = 4, .order = io::QkvOrder::kLegacy},
+    {.name = "guided-diffusion-4-heads-new", .style = "guided-diffusion", .heads = 4, .order = io::QkvOrder::kNew},
+};
+
+const Family& family_called(std::string_view name) {
+  const auto* const found = std::ranges::find(kFamilies, name, &Family::name);
+  REQUIRE(found != std::end(kFamilies));
+  return *found;
+}
+
+double largest_error(const std::vector<float>& y, const std::vector<double>& exact) {
+  REQUIRE(y.size() == exact.size());
+  double worst = 0;
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const double error = std::fabs(y[i] - exact[i]);
+    if (!(error <= worst)) worst = std::isnan(error) ? std::numeric_limits<double>::infinity() : error;
+  }
+  return worst;
+}
+
+/// The file of golden blocks.
+class Golden {
+ public:
+  Golden() : path_(std::string(data_directory()) + "/families.safetensors"), bytes_(read_file(path_)) {
+    REQUIRE_OK(io::SafetensorsFile::open(path_, file_));
+  }
+
+  [[nodiscard]] const io::SafetensorsFile& file() const { return file_; }
+
+  [[nodiscard]] io::BlockWeights load(const Family& family) const {
+    const std::string prefix = family.name + '.';
+    io::BlockWeights weights;
+    REQUIRE_OK(io::load_block(file_,
+                              {.prefix = &prefix,
+                               .groups = kGroups,
+                               .eps = family.eps,
+                               .heads = family.heads,
+                               .qkv_order = family.order,
+                               .residual = &family.residual,
+                               .rescale_output = family.rescale_output},
+                              weights));
+    return weights;
+  }
+
+  [[nodiscard]] const io::TensorInfo& tensor(const std::string& name) const {
+    const io::TensorInfo* const info = file_.find(name);
+    REQUIRE_MESSAGE(info != nullptr, name);
+    return *info;
+  }
+
+  [[nodiscard]] Shape shape() const {
+    const std::vector<std::size_t>& sizes = tensor("golden.x").shape;
+    REQUIRE(sizes.size() == 4);
+    return {sizes[0], sizes[2], sizes[3]};
+  }
+
+  [[nodiscard]] std::vector<float> input() const {
+    std::vector<float> values;
+    REQUIRE_OK(file_.read(tensor("golden.x"), values));
+    return values;
+  }
+
+  /// In float64, which SafetensorsFile would round.
+  [[nodiscard]] std::vector<double> output(const Family& family) const {
+    const io::TensorInfo& info = tensor("golden." + family.name + ".y");
+    REQUIRE(info.dtype == io::Dtype::kF64);
+    std::vector<double> values(info.elements());
+    std::memcpy(values.data(), bytes_.data() + info.offset, info.bytes);
+    return values;
+  }
+
+  /// The largest error of the module's own float32 output.
+  [[nodiscard]] double module_error(const Family& family) const {
+    const auto found = std::ranges::find(file_.metadata(), family.name + ".error", &io::Metadata::value_type::first);
+    REQUIRE(found != file_.metadata().end());
+    return std::stod(found->second);
+  }
+
+  /// The largest error of edgeattn, in those of the module.
+  [[nodiscard]] double error_ratio(const Family& family) const {
+    const std::vector<float> y = TestBlock(load(family), shape(), {.threads = 2}).run(input());
+    return largest_error(y, output(family)) / module_error(family);
+  }
+
+ private:
+  std::string path_, bytes_;
+  io::SafetensorsFile file_;
+};
+
+TEST_CASE("families: every block is found, with its style") {
+  const Golden golden;
+  std::vector<io::BlockEntry> blocks;
+  REQUIRE_OK(io::find_blocks(golden.file(), blocks));
+  REQUIRE(blocks.size() == std::size(kFamilies));
+  for (const Family& family : kFamilies) {
+    const auto found = std::ranges::find(blocks, family.name + '.', &io::BlockEntry::prefix);
+    REQUIRE_MESSAGE(found != blocks.end(), family.name);
+    CHECK(found->style == family.style);
+  }
+}
+
+TEST_CASE("families: blocks err at most twice as much as their own modules in float32") {
+  const Golden golden;
+  for (const Family& family : kFamilies) {
+    CAPTURE(family.name);
+    const double ratio = golden.error_ratio(family);
+    CHECK(ratio <= kMostErrors);
+    std::printf("%s: error %.2f of the module's own\n", family.name.c_str(), ratio);
+  }
+}
+
+TEST_CASE("families: what no file tells makes a difference that the bound notices") {
+  const Golden golden;
+  const auto worse = [&](Family family, auto change) {
+    CAPTURE(family.name);
+    change(family);
+    CHECK(golden.error_ratio(family) > 10 * kMostErrors);
+  };
+  worse(family_called("diffusers"), [](Family& family) { family.eps = 1e-5; });
+  worse(family_called("diffusers"), [](Family& family) { family.residual = false; });
+  worse(family_called("diffusers-rescaled"), [](Family& family) { family.rescale_output = 1; });
+  worse(family_called("diffusers-4-heads"), [](Family& family) { family.heads = 1; });
+  worse(family_called("compvis"), [](Family& family) { family.eps = 1e-5; });
+  worse(family_called("guided-diffusion-4-heads-legacy"), [](Family& family) { family.order = io::QkvOrder::kNew; });
+}
+
+TEST_CASE("families: legacy and new rows of the same heads are the same weights") {
+  const Golden golden;
+  const Family& legacy = family_called("guided-diffusion-4-heads-legacy");
+  const io::BlockWeights a = golden.load(legacy), b = golden.load(family_called("guided-diffusion-4-heads-new"));
+  CHECK(a.qkv_weight == b.qkv_weight);
+  CHECK(a.qkv_bias == b.qkv_bias);
+  Family wrong = legacy;
+  wrong.order = io::QkvOrder::kNew;
+  CHECK(golden.load(wrong).qkv_weight != b.qkv_weight);
+}
+
+}  // namespace
+}  // namespace edgeattn::test
