@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <limits>
+#include <cmath>
 #include <string_view>
 
 #include "block/spans.h"
@@ -47,9 +47,9 @@ void pack(const Kernels& kernels, const Matrix& b, const PanelLayout& layout, fl
   }
 }
 
-/// Sees to it that what is not finite comes out as a plain sum of products gives it. XNNPACK of 2022 turns NaN into -inf, and its
-/// kernels for layouts that are not plain take anything times zero for zero where inputs are padded. So results of -inf, and rows
-/// of `a` that are not finite before such kernels, are computed again one by one.
+/// Sees to it that what is not finite comes out as a plain sum of products gives it. XNNPACK of 2022 turns NaN into -inf, that of
+/// 2024 in some kernels into inf, and kernels for layouts that are not plain take anything times zero for zero where inputs are
+/// padded. So infinite results, and rows of `a` that are not finite before such kernels, are computed again one by one.
 class NonFinite {
  public:
   /// @param poison  [plan.row_tile]: overwritten
@@ -62,7 +62,7 @@ class NonFinite {
       redo(a, b, tile, out, [](float) { return true; });
     }
     kernels_.poison_rows(out, tile.rows, shape_.columns, shape_.columns, poison_);
-    redo(a, b, tile, out, [](float result) { return result == -std::numeric_limits<float>::infinity(); });
+    redo(a, b, tile, out, [](float result) { return std::isinf(result); });
   }
 
  private:
