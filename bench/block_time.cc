@@ -7,7 +7,7 @@
 
 #include "bench_block.h"
 
-/// Times one block: block_time C,H,W THREADS RUNS [ISA [LAYOUT [BQ,BK]]]. Prints best and median in milliseconds, and
+/// Times one block: block_time C,H,W[,HEADS] THREADS RUNS [ISA [LAYOUT [BQ,BK]]]. Prints best and median in milliseconds, and
 /// the phases of the runs' mean in milliseconds of one thread.
 using namespace edgeattn;
 
@@ -25,8 +25,8 @@ int main(int argc, char** argv) {
   Spec spec;
   Shape shape;
   PlanOptions options;
-  if (argc < 4 || std::sscanf(argv[1], "%zu,%zu,%zu", &spec.channels, &shape.height, &shape.width) != 3) {
-    std::fprintf(stderr, "usage: block_time C,H,W THREADS RUNS [ISA [LAYOUT [BQ,BK]]]\n");
+  if (argc < 4 || std::sscanf(argv[1], "%zu,%zu,%zu,%zu", &spec.channels, &shape.height, &shape.width, &spec.heads) < 3) {
+    std::fprintf(stderr, "usage: block_time C,H,W[,HEADS] THREADS RUNS [ISA [LAYOUT [BQ,BK]]]\n");
     return 2;
   }
   options.threads = std::strtoul(argv[2], nullptr, 10);
