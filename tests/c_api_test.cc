@@ -103,7 +103,9 @@ TEST_CASE("C: a block has the bits of the C++ one") {
       {{.channels = 33, .norm = Norm::kNone}, {.key_block = 16}},
       {{.channels = 64, .heads = 4, .rescale_output = 2}, {.threads = 2}},
   };
-  for (const auto& [spec, options] : rows) {
+  for (const auto& row : rows) {
+    const Spec& spec = std::get<Spec>(row);
+    const PlanOptions& options = std::get<PlanOptions>(row);
     CAPTURE(spec.channels);
     const io::BlockWeights trained = random_weights(spec, 71);
     std::vector<io::BlockWeights> forms{trained};

@@ -368,7 +368,8 @@ def test_bench():
     assert abs(report["gflop_naive"] - 2 * (8 * n * c * c + 4 * n * n * c) * 1e-9) < 1e-9
     assert abs(report["gflop_own"] - 2 * (4 * n * c * c + 4 * n * n * c) * 1e-9) < 1e-9
     assert abs(report["gflops_own"] - report["gflop_own"] / report["best_ms"] * 1e3) < 1e-6 * report["gflops_own"]
-    assert 0 < report["roofline_fraction"] <= 2, report
+    assert report["fma_peak_gflops"] > 0
+    assert abs(report["roofline_fraction"] - report["gflops_own"] / report["fma_peak_gflops"]) < 1e-6 * report["roofline_fraction"]
     assert xml.etree.ElementTree.parse("speed.svg").getroot().tag.endswith("svg")
     text = good("bench", "--weights", WEIGHTS, "--prefix", "a0.", "--shape", "1,64,8,8", "--threads", "2", "--layout",
                 "nhwc", "--isa", "scalar", "--tile", "16,64")

@@ -124,6 +124,14 @@ TEST_CASE("tensors without elements or without dims") {
   REQUIRE_OK(split(nothing, 2, 1, {&part, 1}));
   CHECK(sizes_of(part) == Sizes{3, 0, 2});
   REQUIRE_OK(contiguous(nothing, {}, viewed));
+  // Where there is nothing, pointers do not move: a null pointer may not.
+  REQUIRE_OK(narrow(nothing, 0, 2, 1, part));
+  CHECK(part.data() == nullptr);
+  int six[6] = {};
+  TensorView<int> some;
+  REQUIRE_OK(wrap(six, {2, 3}, some));
+  REQUIRE_OK(narrow(some, 0, 2, 0, part));
+  CHECK(part.data() == six);
 
   int seven = 7;
   TensorView<int> scalar;

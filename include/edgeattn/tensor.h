@@ -98,7 +98,7 @@ constexpr Status transpose(const TensorView<std::type_identity_t<T>>& tensor, st
   return {};
 }
 
-/// The `size` neighbours from `first` on of one dim.
+/// The `size` neighbours from `first` on of one dim. A part without elements points to where the tensor does.
 ///
 /// kInvalidArgument: a dim out of range, or a range that leaves it.
 template <class T>
@@ -111,7 +111,7 @@ constexpr Status narrow(const TensorView<std::type_identity_t<T>>& tensor, std::
     return Status::error(StatusCode::kInvalidArgument, "narrow: ", size, " from ", first, " on is out of range: dim ", d,
                          " has size ", layout.sizes[d]);
   layout.sizes[d] = size;
-  part = {tensor.data() + first * layout.strides[d], layout};
+  part = {layout.elements() != 0 ? tensor.data() + first * layout.strides[d] : tensor.data(), layout};
   return {};
 }
 
