@@ -44,8 +44,9 @@ void draw_phases(Picture& picture, const BenchReport& bench) {
     }
     x += width;
 
-    const double left = kLeft + static_cast<double>(index % 4) * kListColumn;
-    const double baseline = kListTop + static_cast<double>(index / 4) * kListRow;
+    const std::size_t column = index % 4, row = index / 4;
+    const double left = kLeft + static_cast<double>(column) * kListColumn;
+    const double baseline = kListTop + static_cast<double>(row) * kListRow;
     picture.rect({left, baseline - 10, 11, 11}, fill(phase));
     picture.text(left + 18, baseline, name);
     picture.text(left + 180, baseline, fixed(ms, 3) + " ms", kRight);
