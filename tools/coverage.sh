@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Counts which lines and branches of src/ the tests reach, and says where they do not: build/coverage/lines.txt and
+# branches.txt. Fails below 95 % of the lines, and 90 % of the branches of plans and of weights files.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+tools/setup.sh gcovr
+tools/build.sh coverage --buildtype=debug --optimization=0 -Db_coverage=true -Dtests=enabled -Dbench=disabled
+# Counts of earlier runs would add up. Kernels are not counted, so one vector set is enough beside the scalar one.
+find build/coverage -name '*.gcda' -delete
+meson test -C build/coverage --no-rebuild --print-errorlogs --no-suite avx2
+
+passed=0
+failed=0
+# reached NAME MEASURE LEAST PATTERN: whether enough of the files of src/ that match is reached.
+reached() {
+  local name=$1 measure=$2 least=$3 pattern=$4 options=()
+  if [[ $measure == branch ]]; then options=(--branches); fi
+  local report=build/coverage/$name.txt
+  gcovr --root . --filter "src/$pattern" --exclude-throw-branches --exclude-unreachable-branches "${options[@]}" \
+    "--fail-under-$measure" "$least" build/coverage > "$report" && passed=$((passed + 1)) || failed=$((failed + 1))
+  echo "$name: $(awk '/^TOTAL/ { print $4 " of " $2 }' "$report"), at least $least % wanted ($report)"
+}
+echo
+reached lines line 95 ''
+reached branches-of-plans branch 90 'plan/'
+reached branches-of-weights branch 90 'io/(block_request|blocks|dtype|folded|foreign|header|key_style|mapping|qkv_order|safetensors)\.cc'
+echo "$passed passed, $failed failed"
+[[ $failed -eq 0 ]]
