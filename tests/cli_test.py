@@ -413,11 +413,11 @@ def test_attention_map_as_a_picture():
 
 def test_attention_map_to_devices_and_in_place_of_another():
     attention_run("0,0", "/dev/null")
-    block_run("am.step100", output="map.png")
+    block_run("am.step100", output="map.PNG")
     if PNG:
-        attention_run("0,0", "map.png")
-        assert indexed_png.decoded(pathlib.Path("map.png").read_bytes())
-    assert sorted(os.listdir(".")) == ["map.png"]
+        attention_run("0,0", "map.PNG")
+        assert indexed_png.decoded(pathlib.Path("map.PNG").read_bytes())
+    assert sorted(os.listdir(".")) == ["map.PNG"]
 
 
 def test_devices_and_pipes_are_written_directly():

@@ -26,7 +26,8 @@ struct HeatMaps {
 };
 
 /// Draws maps in rows and columns, as near to a square as goes. A value becomes a square of one colour of viridis, from 0 to the
-/// largest of its own map; a map is about 512 pixels large, and smaller where the whole would have more than 2048.
+/// largest of its own map. A map is some 512 pixels large, less where the whole would have more than 2048, and never less than a
+/// pixel a value.
 IndexedPicture draw(const HeatMaps& maps);
 
 }  // namespace edgeattn::cli
