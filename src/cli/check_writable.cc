@@ -20,9 +20,10 @@ void check_writable(const std::string& output) {
   if (fs::is_directory(status) || !path.has_filename()) fail("it is a directory, expected a file");
   const bool in_place = fs::exists(status) && !fs::is_regular_file(status);
   const fs::path target = in_place ? path : path.has_parent_path() ? path.parent_path() : fs::path(".");
-  if (!in_place && !fs::is_directory(target, error)) fail("'" + target.string() + "' is no directory");
-  if (access(target.c_str(), in_place ? W_OK : W_OK | X_OK) != 0)
-    fail("'" + target.string() + "': " + std::generic_category().message(errno));
+  const std::string name = target.string();
+  if (!in_place && !fs::is_directory(target, error)) fail("'" + name + "' is no directory");
+  if (access(name.c_str(), in_place ? W_OK : W_OK | X_OK) != 0)
+    fail("'" + name + "': " + std::generic_category().message(errno));
 }
 
 }  // namespace edgeattn::cli
