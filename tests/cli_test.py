@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Tests of the command line, a contract: cli_test.py EDGEATTN
+"""Tests of the command line, a contract: cli_test.py EDGEATTN [png|no-png]: whether the tool was built with libpng
 
 Every wrong call must exit with its code, print one line that says what is wrong, and leave no file behind.
 """
 import contextlib
 import io
 import json
+import math
 import os
 import pathlib
 import pty
@@ -19,10 +20,12 @@ import traceback
 import xml.etree.ElementTree
 
 sys.dont_write_bytecode = True  # the source tree stays as it is
+import indexed_png
 from crafted import ddpm_block, decoded, encoded, transposed, with_header
 
 # Of a cross build, Meson names the emulator.
 TOOL = [*shlex.split(os.environ.get("MESON_EXE_WRAPPER", "")), os.path.abspath(sys.argv[1])]
+PNG = sys.argv[2:] != ["no-png"]
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WEIGHTS = str(ROOT / "tests/data/digits-blocks.safetensors")
 ACTIVATIONS = str(ROOT / "tests/data/digits-activations.safetensors")
@@ -68,6 +71,7 @@ MAP = encoded({"x": ([1, 4, 2, 2], range(16))})
 RUN = "run --weights w --input x --output y"
 REAL = f"run --weights {WEIGHTS} --prefix am. --input {ACTIVATIONS} --tensor am.step0.input --output y"
 PLAN = "plan --shape 1,64,8,8"
+MAP_OF = f"{REAL} --attention-map"
 
 
 # The same weights under guided-diffusion's keys.
@@ -133,6 +137,15 @@ WRONG = [
     ({}, "fold --output y", 2, ["--weights is required"]),
     ({}, "fold --weights w --output y --threads 2", 2, ["--threads"]),
     ({}, "fold --weights w --output y --norm none --eps 1", 2, ["--eps", "--norm none"]),
+    ({}, f"{MAP_OF} 3", 2, ["--attention-map", "ROW,COLUMN", "'3'"]),
+    ({}, f"{MAP_OF} 3,4,5", 2, ["--attention-map", "ROW,COLUMN", "'3,4,5'"]),
+    ({}, f"{MAP_OF} 3,x", 2, ["--attention-map", "'3,x'"]),
+    ({}, f"{MAP_OF} 3,-1", 2, ["--attention-map", "'3,-1'"]),
+    ({}, f"{MAP_OF} 3,99999999999999999999", 2, ["--attention-map"]),
+    ({}, f"{MAP_OF} 3,4 --attention-image one", 2, ["--attention-image", "whole number", "'one'"]),
+    ({}, f"{REAL} --attention-image 1", 2, ["--attention-image", "--attention-map"]),
+    ({}, f"{MAP_OF} 3,4 --reference r", 2, ["--attention-map", "--reference"]),
+    ({}, f"{MAP_OF} 3,4".replace("--output y", ""), 2, ["--output is required"]),
     # what this version or this machine does not do, or memory does not allow
     ({}, f"{PLAN} --heads 5", 1, ["heads", "64 channels", "got 5"]),
     ({}, f"{PLAN} --rescale-output 1e31", 1, ["rescale_output", "1e30"]),
@@ -200,6 +213,11 @@ WRONG = [
     ({}, f"{REAL} --reference {ACTIVATIONS} --reference-tensor a0.step0.output", 1,
      ["a0.step0.output", "[2, 128, 8, 8]", "[2, 64, 16, 16]"]),
     ({}, f"{REAL} --reference {ACTIVATIONS}", 1, ["--reference-tensor"]),
+    ({}, f"{MAP_OF} 8,0", 1, ["am.step0.input", "row 8", "8 rows"]),
+    ({}, f"{MAP_OF} 0,8", 1, ["am.step0.input", "column 8", "8 columns"]),
+    ({}, f"{MAP_OF} 0,0 --attention-image 2", 1, ["am.step0.input", "image 2", "2 images"]),
+    ({"w": SMALL, "x": encoded({"x": ([1, 4, 2, 2], [1.0] * 9 + [float("nan")] + [1.0] * 6)})},
+     f"{RUN} --groups 2 --attention-map 0,0", 1, ["'x'", "not finite", "channel 2, row 0, column 1"]),
     ({}, f"plan --weights {WEIGHTS} --prefix am. --shape 1,64,8,8", 1, ["digits-blocks", "128", "64"]),
     ({}, f"bench --weights {WEIGHTS} --shape 1,64,8,8", 1, ["digits-blocks", "'a0.'", "'am.'"]),
     ({}, f"bench --weights {WEIGHTS} --prefix am. --shape 1,64,8,8", 1, ["digits-blocks", "128", "64"]),
@@ -214,6 +232,13 @@ WRONG = [
     ({}, f"{REAL}/y", 1, ["y/y", "cannot write"]),
     ({}, REAL.replace("--output y", "--output ."), 1, [".: ", "directory"]),
     ({}, f"{PLAN} --svg nowhere/map.svg", 1, ["nowhere/map.svg"]),
+    ({}, f"{MAP_OF} 0,0".replace("--output y", "--output ."), 1, [".: ", "directory"]),
+    ({}, f"{MAP_OF} 0,0".replace("--output y", "--output nowhere/map"), 1, ["nowhere/map", "cannot write"]),
+    ({}, f"{MAP_OF} 0,0".replace("--output y", "--output nowhere/map.png"), 1,
+     ["nowhere/map.png", "cannot write" if PNG else "libpng-dev"]),
+    ({"w": encoded(ddpm_block(1)), "x": encoded({"x": ([1, 1, 1, 1000001], bytes(4000004))})},
+     "run --weights w --input x --norm in --attention-map 0,0 -o map.png", 1,
+     ["map.png", "1000001 x 1 pixels" if PNG else "libpng-dev"]),
     (small(), "fold --weights w --output nowhere/y --groups 2", 1, ["nowhere/y"]),
     ({}, "bench --shape 1,64,4,4 --reps 1 --svg nowhere/speed.svg", 1, ["nowhere/speed.svg"]),
 ]
@@ -313,6 +338,86 @@ def test_nan_in_input_and_reference():
         report = json.loads(good("run", "--weights", "w", "--input", "x", "--output", "y", "--groups", "2",
                                  "--reference", "r", "--json"))
         assert report["max_abs_error"] == error, report
+
+
+def attention_run(pixel, output, *arguments, step="a0.step0"):
+    return good("run", "--weights", WEIGHTS, "--prefix", step[:3], "--input", ACTIVATIONS, "--tensor", f"{step}.input",
+                "--attention-map", pixel, "-o", output, *arguments)
+
+
+def attention_weights(name):
+    """Shape and values of a written map."""
+    tensors = decoded(pathlib.Path(name).read_bytes())
+    assert list(tensors) == ["attention"]
+    return tensors["attention"]
+
+
+def test_attention_map_as_weights():
+    report = json.loads(attention_run("5,9", "map", "--json"))
+    shape, weights = attention_weights("map")
+    assert shape == [1, 16, 16] and report["shape"] == [2, 64, 16, 16] and report["layout"] == "nchw"
+    assert report["pixel"] == [5, 9] and report["image"] == 0
+    (head,) = report["heads"]
+    assert abs(head["sum"] - 1) < 1e-12 and abs(sum(weights) - 1) < 1e-6
+    assert largest_difference([head["min"], head["max"]], [min(weights), max(weights)]) < 1e-8
+    row, column = head["max_pixel"]
+    assert weights[16 * row + column] == max(weights)
+    assert abs(head["entropy_bits"] + sum(w * math.log2(w) for w in weights)) < 1e-5
+    text = attention_run("5,9", "map")
+    for part in ("'a0.', ddpm, gn", "pixel   5,9 of 16 x 16, image 0 of a batch of 2", f"at pixel {row},{column}; entropy",
+                 "of 8 bits", "output  map"):
+        assert part in text, f"no {part!r} in: {text}"
+    attention_run("5,9", "other", "--attention-image", "1")
+    assert largest_difference(weights, attention_weights("other")[1]) > 1e-3
+    attention_run("5,9", "heads", "--heads", "4")
+    assert attention_weights("heads")[0] == [4, 16, 16]
+
+
+def test_attention_map_channels_last_and_folded():
+    attention_run("3,4", "expected", step="am.step0")
+    pathlib.Path("x").write_bytes(encoded({"x": transposed(*activation("am.step0.input"))}))
+    good("run", "--weights", WEIGHTS, "--prefix", "am.", "--input", "x", "--layout", "nhwc", "--attention-map", "3,4", "-o", "y")
+    good("fold", "--weights", WEIGHTS, "--prefix", "am.", "-o", "folded")
+    good("run", "--weights", "folded", "--input", "x", "--layout", "nhwc", "--attention-map", "3,4", "-o", "z")
+    expected = attention_weights("expected")[1]
+    assert attention_weights("y")[1] == expected
+    assert largest_difference(attention_weights("z")[1], expected) < 1e-6
+
+
+def test_attention_map_as_a_picture():
+    if not PNG:
+        print("  built without libpng: only its error tested")
+        return
+    attention_run("5,0", "map.png", "--heads", "4")
+    attention_run("5,0", "map", "--heads", "4")
+    palette, rows = indexed_png.decoded(pathlib.Path("map.png").read_bytes())
+    assert (len(rows[0]), len(rows)) == (2 * 512 + 8, 2 * 512 + 8)
+    weights = attention_weights("map")[1]
+    for head in range(4):
+        top, left = head // 2 * 520, head % 2 * 520
+        largest = max(weights[256 * head:256 * (head + 1)])
+        for pixel in range(256):
+            y, x = top + pixel // 16 * 32, left + pixel % 16 * 32
+            shade = round(weights[256 * head + pixel] / largest * 253)
+            assert abs(rows[y + 16][x + 16] - shade) <= 1, (head, pixel)
+        # The frame is around the pixel, and ends where the map does.
+        for y in range(top + 160, top + 192):
+            assert len(set(rows[y][left:left + 32])) == 1 and set(rows[y][left + 32:left + 36]) == {255}
+            assert rows[y][left + 36] != 255
+        assert set(rows[top + 156][left:left + 36]) == {255} and 255 not in rows[top + 155][left:left + 36]
+    assert {row[x] for row in rows for x in range(512, 520)} == {254} == set(rows[515])
+    lightness = [2 * r + 7 * g + b for r, g, b in palette[:254:11]]
+    assert all(b - a > 30 for a, b in zip(lightness, lightness[1:])), f"not brighter with the weight: {lightness}"
+    assert palette[254:] == [(255, 255, 255), (255, 60, 60)]
+
+
+def test_attention_map_to_devices_and_in_place_of_another():
+    attention_run("0,0", "/dev/null")
+    block_run("am.step100", output="map.PNG")
+    if PNG:
+        attention_run("0,0", "map.PNG")
+        assert indexed_png.decoded(pathlib.Path("map.PNG").read_bytes())
+    assert sorted(os.listdir(".")) == ["map.PNG"]
 
 
 def test_devices_and_pipes_are_written_directly():

@@ -16,6 +16,10 @@ struct Reference {
 /// @param x  in `layout`; so are the results
 Reference reference(const io::BlockWeights& weights, const Shape& shape, Layout layout, const std::vector<float>& x);
 
+/// The softmax weights [heads, N] of one query in float64, from q and k of weights as trained.
+std::vector<double> reference_attention(const io::BlockWeights& weights, const Shape& shape, Layout layout,
+                                        const std::vector<float>& x, std::size_t image, std::size_t token);
+
 /// The bound of design.md section 6 for one output: 2·max|naive - y64| + 8·2⁻²⁴·max(|x|, |y64|), with the maximum of the
 /// first term taken over the image that the output belongs to.
 struct ErrorBound {

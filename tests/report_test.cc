@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -182,6 +183,42 @@ TEST_CASE("the picture draws each region once, inside the canvas, and no text ov
 
     check_drawing(svg);
   }
+}
+
+TEST_CASE("the picture says what block it is of") {
+  Plan plan = made_up_plan(1, 64);
+  std::string svg;
+  REQUIRE(io::plan_svg(plan, svg).ok());
+  CHECK(svg.find(">Memory of one attention block: 512 channels, 64 x 64 pixels, batch 1<") != svg.npos);
+  plan.spec.heads = 8;
+  REQUIRE(io::plan_svg(plan, svg).ok());
+  CHECK(svg.find(": 512 channels in 8 heads, 64 x 64 pixels, batch 1<") != svg.npos);
+}
+
+TEST_CASE("the picture has a colour for every name, however many regions a plan holds") {
+  Plan plan = made_up_plan(2, kMega);
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < Plan::kSharedRegions + Plan::kSlotRegions; ++i) names.push_back("region " + std::to_string(i));
+  for (std::size_t i = 0; i < Plan::kSharedRegions; ++i)
+    plan.shared_regions[i] = {names[i].c_str(), Space::kScratch, Region::kShared, 64 * i, 64, Phase::kPack, Phase::kMix};
+  for (std::size_t i = 0; i < Plan::kSlotRegions; ++i)
+    plan.slot_regions[i] = {names[Plan::kSharedRegions + i].c_str(), Space::kScratch, 0, 64 * i, 64, Phase::kOut, Phase::kOut};
+  plan.shared_region_count = Plan::kSharedRegions;
+  plan.slot_region_count = Plan::kSlotRegions;
+  std::string svg;
+  REQUIRE(io::plan_svg(plan, svg).ok());
+  std::map<std::string, std::string> name_of_colour;
+  for (const std::string& line : lines_of(svg)) {
+    const std::size_t fill = line.find("class=\"region\" fill=\"");
+    if (fill == line.npos) continue;
+    const std::string colour = line.substr(fill + 21, 7);
+    const std::size_t label = line.find("<title>") + 7;
+    const std::string name = line.substr(label, line.find_first_of(":[", label) - label);
+    CAPTURE(colour);
+    CHECK(name_of_colour.emplace(colour, name).first->second == name);
+  }
+  CHECK(name_of_colour.size() == names.size());
+  check_drawing(svg);
 }
 
 /// C512 64x64 in 100 ms, at half of a made-up peak.

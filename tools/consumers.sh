@@ -96,6 +96,8 @@ core_size() {
 tool_of_package() {
   LD_LIBRARY_PATH=$work/deb-root/$lib "$work/deb-root/usr/bin/edgeattn" run --weights "$blocks" --prefix am. --input "$activations" \
     --tensor am.step100.input --reference "$activations" --reference-tensor am.step100.output --output "$work/y.safetensors" &&
+    LD_LIBRARY_PATH=$work/deb-root/$lib "$work/deb-root/usr/bin/edgeattn" run --weights "$blocks" --prefix am. \
+      --input "$activations" --tensor am.step100.input --attention-map 3,4 -o "$work/map.png" &&
     LD_LIBRARY_PATH=$work/deb-root/$lib "$work/deb-root/usr/bin/edgeattn" --version
 }
 

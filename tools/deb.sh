@@ -8,7 +8,7 @@ tools/setup.sh dpkg-dev >&2
 multiarch=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
 architecture=$(dpkg --print-architecture)
 tools/build.sh install --buildtype=release --prefix=/usr --libdir="lib/$multiarch" --default-library=both \
-  -Dcli=enabled -Dtests=disabled -Dbench=disabled >&2
+  -Dcli=enabled -Dpng=enabled -Dtests=disabled -Dbench=disabled >&2
 version=$(meson introspect --projectinfo build/install | python3 -c 'import json, sys; print(json.load(sys.stdin)["version"])')
 
 rm -rf build/deb

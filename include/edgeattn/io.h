@@ -140,6 +140,24 @@ EDGEATTN_API Status write_folded(const std::string& path, const BlockWeights& fo
 /// Normal random weights of deviation 1/√C and biases of deviation 0.1, from `seed`, for plans and benchmarks without a file.
 EDGEATTN_API Status random_block(const Spec& spec, std::uint64_t seed, BlockWeights& weights) noexcept;
 
+/// The pixel that asks, counted from 0.
+struct AttentionQuery {
+  std::size_t image = 0;
+  std::size_t row = 0;
+  std::size_t column = 0;
+};
+
+/// The softmax weights with which one pixel attends to every pixel of its image: what Block::run mixes their values by, but in
+/// float64 from the weights as given.
+///
+/// @param weights  as trained or folded, finite, as load_block gives them
+/// @param x        [B, C, H, W] or [B, H, W, C] of `shape`, as `layout` says
+/// @param map      [heads, H, W]: sums to 1 for every head; untouched after an error
+/// kInvalidArgument: weights or x of another size than spec and shape tell, a query outside of them, an image with a value
+/// that is not finite (with its place), scores that overflow; kOutOfMemory.
+EDGEATTN_API Status attention_map(const BlockWeights& weights, const Shape& shape, Layout layout, std::span<const float> x,
+                                  const AttentionQuery& query, std::vector<double>& map) noexcept;
+
 /// The memory map of a plan as a table for a terminal.
 EDGEATTN_API Status plan_text(const Plan& plan, std::string& text) noexcept;
 /// The object of `edgeattn plan --json`.

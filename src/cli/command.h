@@ -13,6 +13,8 @@ struct RunOptions : BlockOptions {
   std::string output;
   std::optional<std::string> reference;
   std::optional<std::string> reference_tensor;
+  std::optional<std::string> attention_map;  ///< ROW,COLUMN
+  std::size_t attention_image = 0;
 };
 
 struct PlanCommandOptions : ShapedOptions {
@@ -36,6 +38,8 @@ struct InspectOptions {
 /// The subcommands. Each returns the text for standard output, and throws Failure, or CLI::ParseError for a wrong
 /// command line, before anything is written.
 std::string run_command(const RunOptions& options);
+/// `run --attention-map`.
+std::string attention_map_command(const RunOptions& options);
 std::string plan_command(const PlanCommandOptions& options);
 std::string bench_command(const BenchOptions& options);
 std::string fold_command(const FoldOptions& options);

@@ -30,7 +30,7 @@ void add_run(CLI::App& app, RunOptions& options) {
   run.get_option("--weights")->required();
   run.add_option("--input", options.input, "safetensors file with x")->type_name("FILE")->required();
   run.add_option("--tensor", options.tensor, "name of x in a file of several tensors")->type_name("NAME");
-  run.add_option("--output", options.output, "safetensors file to write y to, as the tensor 'output'")
+  run.add_option("-o,--output", options.output, "safetensors file to write y to, as the tensor 'output'")
       ->type_name("FILE")
       ->required();
   CLI::Option* reference = run.add_option("--reference", options.reference, "file with the y to compare with")
@@ -38,6 +38,16 @@ void add_run(CLI::App& app, RunOptions& options) {
   run.add_option("--reference-tensor", options.reference_tensor, "its name in a file of several tensors")
       ->type_name("NAME")
       ->needs(reference);
+  CLI::Option* map =
+      run.add_option("--attention-map", options.attention_map,
+                     "write, in place of y, the softmax weights of this pixel (from 0) over its image: a picture of each head "
+                     "if --output ends in .png, else the tensor 'attention' [heads, H, W]")
+          ->type_name("ROW,COLUMN")
+          ->excludes(reference);
+  run.add_option("--attention-image", options.attention_image, "image of the batch that the pixel is in; default 0")
+      ->type_name("N")
+      ->check(whole_number())
+      ->needs(map);
 }
 
 void add_plan(CLI::App& app, PlanCommandOptions& options) {
@@ -59,7 +69,7 @@ void add_fold(CLI::App& app, FoldOptions& options) {
   CLI::App& fold = *app.add_subcommand("fold", "fold a block's weights once, to half their size");
   add_weights_options(fold, options);
   fold.get_option("--weights")->required();
-  fold.add_option("--output", options.output, "safetensors file to write the folded weights to")
+  fold.add_option("-o,--output", options.output, "safetensors file to write the folded weights to")
       ->type_name("FILE")
       ->required();
 }
@@ -88,7 +98,7 @@ int run_tool(int argc, char** argv) {
     app.parse(argc, argv);
     if (app.got_subcommand("run")) {
       check_block_options(run);
-      print(run_command(run));
+      print(run.attention_map ? attention_map_command(run) : run_command(run));
     } else if (app.got_subcommand("plan")) {
       check_block_options(plan);
       print(plan_command(plan));

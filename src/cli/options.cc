@@ -51,11 +51,6 @@ bool parse_numbers(std::string_view text, std::array<std::size_t, Count>& number
   return true;
 }
 
-const CLI::Validator kNumber{[](const std::string& text) {
-                               std::array<std::size_t, 1> number{};
-                               return parse_numbers(text, number) ? "" : "expected a whole number, got '" + text + "'";
-                             },
-                             ""};
 const CLI::Validator kPositive{[](const std::string& text) {
                                  double value = 0;
                                  const char* const end = text.data() + text.size();
@@ -74,6 +69,14 @@ std::array<std::size_t, 2> parse_tile(const std::string& text) {
 }
 
 }  // namespace
+
+CLI::Validator whole_number() {
+  const auto check = [](const std::string& text) {
+    std::array<std::size_t, 1> number{};
+    return parse_numbers(text, number) ? "" : "expected a whole number, got '" + text + "'";
+  };
+  return {check, ""};
+}
 
 CLI::Validator positive_count() {
   const auto check = [](const std::string& text) {
@@ -113,11 +116,11 @@ void add_block_options(CLI::App& command, BlockOptions& options) {
   command.add_option("--layout", options.layout, "of input and output; default nchw")->check(one_of(kLayouts));
   command.add_option("--threads", options.threads, "default 1; 0 for all processors")
       ->type_name("N")
-      ->check(kNumber);
+      ->check(whole_number());
   command.add_option("--isa", options.isa, "instruction set of the kernels; default auto")->check(one_of(kIsas));
   command.add_option("--scratch-budget", options.scratch_budget, "most bytes of scratch; default 0, no limit")
       ->type_name("BYTES")
-      ->check(kNumber);
+      ->check(whole_number());
   command.add_option("--l2-bytes", options.l2_bytes, "second-level cache that a thread has to itself; default: as the system tells")
       ->type_name("BYTES")
       ->check(positive_count());
@@ -145,6 +148,13 @@ ShapeOption parse_shape(const std::string& text) {
   for (std::size_t size : sizes) valid = valid && size > 0;
   if (!valid) throw CLI::ValidationError("--shape: expected B,C,H,W, each at least 1, got '" + text + "'");
   return {.shape = {.batch = sizes[0], .height = sizes[2], .width = sizes[3]}, .channels = sizes[1]};
+}
+
+PixelOption parse_pixel(const std::string& text) {
+  std::array<std::size_t, 2> pixel{};
+  if (!parse_numbers(text, pixel))
+    throw CLI::ValidationError("--attention-map: expected ROW,COLUMN, counted from 0, got '" + text + "'");
+  return {.row = pixel[0], .column = pixel[1]};
 }
 
 PlanOptions plan_options(const BlockOptions& options, const Machine& machine) {

@@ -35,6 +35,8 @@ struct ShapedOptions : BlockOptions {
   std::string shape;
 };
 
+/// Accepts whole numbers from 0 on.
+CLI::Validator whole_number();
 /// Accepts whole numbers from 1 on.
 CLI::Validator positive_count();
 
@@ -53,6 +55,13 @@ struct ShapeOption {
   std::size_t channels = 0;
 };
 ShapeOption parse_shape(const std::string& text);
+
+/// Row and column of `--attention-map`. Throws CLI::ValidationError.
+struct PixelOption {
+  std::size_t row = 0;
+  std::size_t column = 0;
+};
+PixelOption parse_pixel(const std::string& text);
 
 PlanOptions plan_options(const BlockOptions& options, const Machine& machine);
 

@@ -1,13 +1,9 @@
-#include <unistd.h>
-
-#include <cerrno>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <system_error>
 #include <vector>
 
 #include "cli/bound_block.h"
+#include "cli/check_writable.h"
 #include "cli/command.h"
 #include "cli/failure.h"
 #include "cli/feature_map.h"
@@ -18,22 +14,6 @@
 
 namespace edgeattn::cli {
 namespace {
-
-/// Finds out before the work, not after it, that the output cannot be written.
-void check_writable(const std::string& output) {
-  namespace fs = std::filesystem;
-  if (output.empty()) throw Failure("--output: expected a file name, given ''");
-  const auto fail = [&](const std::string& reason) { throw Failure(output + ": cannot write the output: " + reason); };
-  const fs::path path(output);
-  std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  if (fs::is_directory(status) || !path.has_filename()) fail("it is a directory, expected a file");
-  const bool in_place = fs::exists(status) && !fs::is_regular_file(status);
-  const fs::path target = in_place ? path : path.has_parent_path() ? path.parent_path() : fs::path(".");
-  if (!in_place && !fs::is_directory(target, error)) fail("'" + target.string() + "' is no directory");
-  if (access(target.c_str(), in_place ? W_OK : W_OK | X_OK) != 0)
-    fail("'" + target.string() + "': " + std::generic_category().message(errno));
-}
 
 struct Outcome {
   Plan plan;
@@ -79,8 +59,7 @@ std::string json_report(const Outcome& outcome) {
 
 std::string text_report(const Outcome& outcome, const io::BlockWeights& weights, const RunOptions& options) {
   const Plan& plan = outcome.plan;
-  const std::string name = weights.prefix.empty() ? "(no prefix)" : "'" + weights.prefix + "'";
-  std::string text = "block   " + name + ", " + weights.style + ", " + describe(plan.spec) + "\n";
+  std::string text = "block   " + describe(weights) + "\n";
   text += "shape   " + describe(plan) + "\n";
   text += "memory  " + std::to_string(plan.prepared_bytes) + " bytes prepared, " +
           std::to_string(plan.persistent_bytes) + " persistent, " + std::to_string(plan.scratch_bytes) + " scratch\n";

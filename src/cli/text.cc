@@ -39,4 +39,9 @@ std::string describe(const Spec& spec) {
   return text;
 }
 
+std::string describe(const io::BlockWeights& weights) {
+  const std::string name = weights.prefix.empty() ? "(no prefix)" : "'" + weights.prefix + "'";
+  return name + ", " + weights.style + ", " + describe(weights.spec);
+}
+
 }  // namespace edgeattn::cli

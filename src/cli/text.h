@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "edgeattn/io.h"
 #include "edgeattn/plan.h"
 
 namespace edgeattn::cli {
@@ -18,6 +19,9 @@ std::string describe(const Plan& plan);
 
 /// "gn with 32 groups, eps 1e-05", and what is unusual of the rest: ", 4 heads, no residual, output over 1.41421".
 std::string describe(const Spec& spec);
+
+/// "'am.', ddpm, gn with 32 groups, eps 1e-05".
+std::string describe(const io::BlockWeights& weights);
 
 /// "[2, 64, 16, 16]".
 template <class Sizes>

@@ -24,7 +24,8 @@ std::string region_label(const Region& region) {
 }
 
 std::string block_title(const Plan& plan) {
-  return std::to_string(plan.spec.channels) + " channels, " + std::to_string(plan.shape.height) + " x " +
+  const std::string heads = plan.spec.heads > 1 ? " in " + std::to_string(plan.spec.heads) + " heads" : "";
+  return std::to_string(plan.spec.channels) + " channels" + heads + ", " + std::to_string(plan.shape.height) + " x " +
          std::to_string(plan.shape.width) + " pixels, batch " + std::to_string(plan.shape.batch);
 }
 

@@ -16,7 +16,7 @@ std::string human_bytes(std::size_t bytes);
 /// A name that is unique in the map: "scores[1]" for slot 1's scores, the bare name for a shared region.
 std::string region_label(const Region& region);
 
-/// "512 channels, 64 x 64 pixels, batch 1".
+/// "512 channels, 64 x 64 pixels, batch 1", or "512 channels in 8 heads, …".
 std::string block_title(const Plan& plan);
 
 /// "2 threads, avx512, nchw, tiles of 252 queries by 512 keys".
