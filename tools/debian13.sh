@@ -11,7 +11,7 @@ if [[ $(id -u) -ne 0 ]]; then
 fi
 
 packages=g++,meson,ninja-build,pkg-config,python3,libxnnpack-dev,libpthreadpool-dev
-packages+=,doctest-dev,nlohmann-json3-dev,libcli11-dev
+packages+=,doctest-dev,nlohmann-json3-dev,libcli11-dev,libpng-dev
 root=build/debian13/root
 stamp=$root/made-with
 if [[ ! -f $stamp || $(<"$stamp") != "$packages" ]]; then

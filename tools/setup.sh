@@ -9,7 +9,7 @@ declare -A tool_of=([g++]=g++ [meson]=meson [ninja-build]=ninja [pkg-config]=pkg
                      [llvm-19]=llvm-mca-19 [g++-aarch64-linux-gnu]=aarch64-linux-gnu-g++
                      [g++-arm-linux-gnueabihf]=arm-linux-gnueabihf-g++ [g++-x86-64-linux-gnu]=x86_64-linux-gnu-g++)
 wanted=(g++ meson ninja-build pkg-config python3 libxnnpack-dev libpthreadpool-dev nlohmann-json3-dev libcli11-dev
-        doctest-dev)
+        libpng-dev doctest-dev)
 case ${1:-} in
   '') ;;
   --bench) wanted+=(libbenchmark-dev) ;;
