@@ -14,6 +14,7 @@ constexpr std::size_t kMostThreads = 1024;  // of an edgeattn plan
 
 bool parse_options(int argc, char** argv, Options& options, int& exit_code) {
   CLI::App app("Draws the digits 0 to 9 with a diffusion UNet: convolutions by XNNPACK, attention by edgeattn.", "sampler");
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_option("--weights", options.weights, "safetensors file with the UNet")->type_name("FILE")->required();
   app.add_option("--noise", options.noise, "safetensors file with 'noise' [200, 10, 1, 16, 16]")
       ->type_name("FILE")
