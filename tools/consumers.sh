@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs edgeattn into empty roots below build/consumers, from Meson and from its Debian packages, and builds and runs the
-# programs of examples/ against these: C with pkg-config, C++ with CMake, C++ as a Meson subproject. Also compares exported
-# symbols and the size of the static core. The last line sums up the checks.
+# programs of examples/ against these: C with pkg-config, C++ with CMake, C++ as a Meson subproject, among them a whole UNet.
+# Also compares exported symbols and the size of the static core. The last line sums up the checks.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -108,6 +108,7 @@ check 'C++, CMake, shared' cmake_consumer "$work/root" cmake-shared ''
 check 'C++, CMake, static' cmake_consumer "$work/root" cmake-static --static
 check 'C++, CMake, Debian package' cmake_consumer "$work/deb-root" cmake-deb ''
 check 'C++, Meson subproject' meson_consumer
+check 'a whole UNet in C++' examples/sampler/run.sh
 check 'tool of the Debian package' tool_of_package
 check 'symbols of edgeattn' symbols edgeattn
 check 'symbols of edgeattn_io' symbols edgeattn_io

@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""Draws the digits 0 to 9 with a diffusion UNet in PyTorch, twice with the same noise: as it is, and with edgeattn running
+its five attention blocks. Prints times, memory and the largest difference, and writes what the second drew as a PNG.
+"""
+import argparse
+import os
+import pathlib
+import sys
+import time
+
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from tqdm import tqdm
+
+import edgeattn
+from attention import replace_attention, shapes_seen
+from unet import STEPS, UNet, sample
+
+DATA = pathlib.Path(__file__).parent / "data"
+MOST_DIFFERENCE = 1e-3
+ENLARGED = 8
+
+
+def load_unet():
+    unet = UNet().eval()
+    unet.load_state_dict(load_file(DATA / "unet.safetensors"))
+    return unet
+
+
+def draw(unet, noise, what):
+    """The ten images, and the seconds that they took, after a step to warm up."""
+    sample(unet, noise, range(1))
+    start = time.perf_counter()
+    images = sample(unet, noise, tqdm(range(STEPS), what, unit="step"))
+    return images, time.perf_counter() - start
+
+
+def write_sheet(images, path):
+    """Writes [10, 1, 16, 16] side by side, -1 black and 1 white."""
+    gray = ((images.clamp(-1, 1) + 1) * 127.5).round().byte()
+    sheet = Image.fromarray(torch.cat(list(gray[:, 0]), dim=1).numpy())
+    sheet.resize((sheet.width * ENLARGED, sheet.height * ENLARGED), Image.Resampling.NEAREST).save(path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--library", required=True, metavar="FILE", help="libedgeattn.so")
+    parser.add_argument("--output", default="digits.png", metavar="FILE", help="the PNG to write (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N", help="for both (default: all, %(default)s)")
+    arguments = parser.parse_args()
+    if arguments.threads < 1:
+        parser.error("--threads: expected at least 1")
+    torch.set_num_threads(arguments.threads)
+
+    library = edgeattn.Library(arguments.library)
+    noise = load_file(DATA / "noise.safetensors")["noise"]
+    pure = load_unet()
+    expected, pure_seconds = draw(pure, noise, "PyTorch ")
+
+    host = load_unet()
+    total = replace_attention(host, shapes_seen(host, noise[0], 0, torch.arange(10)), library, arguments.threads)
+    images, host_seconds = draw(host, noise, "edgeattn")
+    write_sheet(images, arguments.output)
+
+    difference = (images - expected).abs().max().item()
+    committed = (expected - load_file(DATA / "images.safetensors")["images"]).abs().max().item()
+    print(f"threads     {arguments.threads}; PyTorch {torch.__version__}, edgeattn {library.version}")
+    print(f"time        {pure_seconds:.2f} s in PyTorch alone, {host_seconds:.2f} s with attention by edgeattn; {STEPS} steps")
+    print(f"memory      {total.prepared_bytes} bytes prepared, {total.persistent_bytes} persistent, {total.scratch_bytes} scratch")
+    print(f"difference  {difference:.3g} at most between the two, of {MOST_DIFFERENCE:g} allowed")
+    print(f"reference   {committed:.3g} at most between PyTorch here and {DATA.name}/images.safetensors")
+    print(f"output      {arguments.output}")
+    # Also where it is no number.
+    return 0 if difference <= MOST_DIFFERENCE else 1
+
+
+if __name__ == "__main__":
+    with torch.inference_mode():
+        try:
+            sys.exit(main())
+        except (edgeattn.Error, OSError) as error:
+            sys.exit(f"sample.py: {error}")

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Tests of examples/sampler: sampler_test.py SAMPLER
+
+All 200 steps against what PyTorch drew out of the same noise, the PNG, and what must make it fail.
+"""
+import os
+import pathlib
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import traceback
+import zlib
+
+sys.dont_write_bytecode = True  # the source tree stays as it is
+from crafted import decoded, encoded
+
+SAMPLER = os.path.abspath(sys.argv[1])
+DATA = pathlib.Path(__file__).resolve().parent.parent / "examples/digits/data"
+IMAGES, SIDE, ENLARGED = 10, 16, 8
+LIMIT = 1e-3
+
+WEIGHTS, NOISE, REFERENCE = (str(DATA / f"{name}.safetensors") for name in ("unet", "noise", "images"))
+GIVEN = f"--weights {WEIGHTS} --noise {NOISE}"
+
+
+def call(arguments):
+    return subprocess.run([SAMPLER, *arguments.split()], capture_output=True, text=True, timeout=600, check=False)
+
+
+def good(arguments):
+    """Standard output of a call that must succeed without a word on standard error, by the first word of its lines."""
+    result = call(arguments)
+    assert (result.returncode, result.stderr) == (0, ""), f"exit {result.returncode}: {result.stderr}"
+    return dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
+
+
+def gray_pixels(png):
+    """Width and rows of a PNG of 8 bits of gray, without interlacing."""
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    chunks, place = {}, 8
+    while place < len(png):
+        (length,) = struct.unpack(">I", png[place:place + 4])
+        kind, data = png[place + 4:place + 8], png[place + 8:place + 8 + length]
+        assert struct.unpack(">I", png[place + 8 + length:place + 12 + length])[0] == zlib.crc32(kind + data)
+        chunks[kind] = chunks.get(kind, b"") + data
+        place += 12 + length
+    width, height, depth, colour, *rest = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
+    assert (depth, colour, rest) == (8, 0, [0, 0, 0])
+    data, rows, above = zlib.decompress(chunks[b"IDAT"]), [], bytes(width)
+    for begin in range(0, height * (width + 1), width + 1):
+        row = bytearray(data[begin + 1:begin + 1 + width])
+        for i in range(width):
+            left, corner = (row[i - 1], above[i - 1]) if i > 0 else (0, 0)
+            row[i] = (row[i] + predicted(data[begin], left, above[i], corner)) % 256
+        rows.append(row)
+        above = row
+    return width, rows
+
+
+def predicted(kind, left, above, corner):
+    """A PNG filter's prediction of a byte."""
+    nearest = min((left, above, corner), key=lambda value: abs(left + above - corner - value))
+    return (0, left, above, (left + above) // 2, nearest)[kind]
+
+
+def test_draws_what_pytorch_draws_and_allocates_nothing():
+    report = good(f"{GIVEN} --reference {REFERENCE} --threads 2 --output digits.png")
+    assert report["allocated"].startswith("0 times") and report["allocated"].endswith("released 0 times"), report
+    assert float(report["difference"].split()[0]) <= LIMIT, report
+    assert "200 steps on 2 threads" in report["images"], report
+
+    shape, expected = decoded(pathlib.Path(REFERENCE).read_bytes())["images"]
+    assert shape == [IMAGES, 1, SIDE, SIDE]
+    width, rows = gray_pixels(pathlib.Path("digits.png").read_bytes())
+    assert (width, len(rows)) == (IMAGES * SIDE * ENLARGED, SIDE * ENLARGED)
+    for h, row in enumerate(rows):
+        for w, pixel in enumerate(row):
+            image, column = divmod(w // ENLARGED, SIDE)
+            value = expected[(image * SIDE + h // ENLARGED) * SIDE + column]
+            gray = (max(-1, min(1, value)) + 1) * 127.5
+            # Half a level of rounding, and what the limit allows.
+            assert abs(gray - pixel) <= 0.5 + 127.5 * LIMIT, f"row {h}, column {w}: {pixel}, expected {gray}"
+
+
+def test_threads_change_no_pixel():
+    sheets = []
+    for threads in (1, 2, 3):
+        good(f"{GIVEN} --steps 5 --threads {threads} --output sheet.png")
+        sheets.append(pathlib.Path("sheet.png").read_bytes())
+    assert sheets[0] == sheets[1] == sheets[2]
+
+
+def test_fails_where_images_differ():
+    result = call(f"{GIVEN} --steps 1 --reference {REFERENCE} --output digits.png")
+    assert result.returncode == 1 and "differ" in result.stderr and len(result.stderr.splitlines()) == 1, result
+    assert float(re.search(r"difference +(\S+)", result.stdout)[1]) > LIMIT, result.stdout
+
+
+def test_fails_where_a_pixel_is_no_number():
+    shape, values = decoded(pathlib.Path(REFERENCE).read_bytes())["images"]
+    values[7] = float("nan")
+    pathlib.Path("nan.safetensors").write_bytes(encoded({"images": (shape, values)}))
+    result = call(f"{GIVEN} --steps 1 --reference nan.safetensors --output digits.png")
+    assert result.returncode == 1 and "differ" in result.stderr and "nan" in result.stdout, result
+
+
+# Calls that must fail: arguments, exit code, what the one line on standard error must say.
+WRONG = [
+    ("", 2, ["required", "sampler --help"]),
+    (f"--weights {WEIGHTS}", 2, ["--noise"]),
+    (f"{GIVEN} --steps 0", 2, ["--steps"]),
+    (f"{GIVEN} --steps 201", 2, ["--steps"]),
+    (f"{GIVEN} --threads -1", 2, ["--threads"]),
+    (f"{GIVEN} --threads 1025", 2, ["--threads", "1024"]),
+    (f"--weights missing --noise {NOISE}", 1, ["missing"]),
+    (f"--weights {NOISE} --noise {NOISE}", 1, ["noise.safetensors", "a0."]),
+    (f"--weights {WEIGHTS} --noise {WEIGHTS}", 1, ["unet.safetensors", "'noise'", "[200, 10, 1, 16, 16]"]),
+    (f"{GIVEN} --reference {NOISE}", 1, ["noise.safetensors", "'images'", "[10, 1, 16, 16]"]),
+    (f"{GIVEN} --steps 1 --output no/folder/digits.png", 1, ["no/folder/digits.png"]),
+]
+
+
+def check_wrong(arguments, code, words):
+    result = call(arguments)
+    lines = result.stderr.splitlines()
+    assert result.returncode == code, f"exit {result.returncode}, expected {code}: {result.stderr}"
+    assert len(lines) == 1 and all(word in lines[0] for word in words), f"expected {words}, got {lines}"
+
+
+def main():
+    checks = [(f"sampler {row[0]}", lambda row=row: check_wrong(*row)) for row in WRONG]
+    checks += [(name, check) for name, check in globals().items() if name.startswith("test_")]
+    failed = 0
+    for name, check in checks:
+        with tempfile.TemporaryDirectory(prefix="edgeattn-sampler-") as folder:
+            os.chdir(folder)
+            try:
+                check()
+            except Exception:  # every failure is reported, and the next check runs
+                failed += 1
+                print(f"FAILED: {name}\n{traceback.format_exc()}")
+            os.chdir("/")
+    print(f"{len(checks) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
