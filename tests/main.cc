@@ -13,6 +13,7 @@ namespace {
 Isa g_isa = Isa::kAuto;
 std::uint64_t g_seed = 1;
 bool g_sample = false;
+bool g_bench = false;
 std::string g_data = "tests/data";
 
 const char* value_of(const char* argument, const char* name) {
@@ -32,6 +33,7 @@ Isa isa_named(const char* name) {
 Isa isa() { return g_isa; }
 std::uint64_t seed() { return g_seed; }
 bool sample() { return g_sample; }
+bool bench() { return g_bench; }
 const char* data_directory() { return g_data.c_str(); }
 
 KernelSet kernel_set() {
@@ -52,6 +54,7 @@ int main(int argc, char** argv) {
     if (const char* seed = test::value_of(argv[i], "--seed=")) test::g_seed = std::strtoull(seed, nullptr, 10);
     if (const char* data = test::value_of(argv[i], "--data=")) test::g_data = data;
     if (std::strcmp(argv[i], "--sample") == 0) test::g_sample = true;
+    if (std::strcmp(argv[i], "--bench") == 0) test::g_bench = true;
   }
   const Machine machine = detect_machine();
   if (test::g_isa == Isa::kAuto) test::g_isa = machine.best_isa();

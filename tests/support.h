@@ -21,6 +21,9 @@ std::uint64_t seed();
 /// `--sample`: exhaustive loops take a sample, because the processor is emulated.
 bool sample();
 
+/// `--bench`: whether tests that can shall time what they test.
+bool bench();
+
 /// Where the test data lives: `--data=DIR`.
 const char* data_directory();
 
