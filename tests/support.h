@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -23,6 +24,10 @@ bool sample();
 
 /// `--bench`: whether tests that can shall time what they test.
 bool bench();
+
+/// `--cases=N`: how many cases random tests draw, 0 for no end; `--first-case=N`: the first of them, by default 0.
+std::optional<std::size_t> cases();
+std::uint64_t first_case();
 
 /// Where the test data lives: `--data=DIR`.
 const char* data_directory();
