@@ -3,15 +3,18 @@
 #include <doctest/doctest.h>
 #include <pthreadpool.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "edgeattn/block.h"
 #include "edgeattn/io.h"
+#include "pages.h"
 #include "support.h"
 
 /// Fails the test with the status's message.
@@ -64,31 +67,44 @@ using Pool = std::unique_ptr<pthreadpool, PoolDeleter>;
 
 inline Pool make_pool(std::size_t threads) { return Pool(threads > 1 ? pthreadpool_create(threads) : nullptr); }
 
-/// A block with memory of its own: scratch filled with NaNs before every run, so that nothing can rely on what it held.
+/// A block with memory of its own, to the byte, between pages that nobody may touch. Before every run scratch is filled with one
+/// of several patterns, so that nothing can rely on what it held; during the run, x and the prepared weights cannot be written.
 class TestBlock {
  public:
-  /// @param shift  bytes past a multiple of 4096 at which the spans start
+  /// @param shift  bytes past a multiple of 4096 at which the spans start; 0 for where they end right before another page
   /// @param pool   to run on; null for one of its own, of as many threads as there are slots
   TestBlock(const io::BlockWeights& weights, const Shape& shape, const PlanOptions& options, std::size_t shift = 0,
             pthreadpool_t pool = nullptr)
-      : pool_(pool == nullptr ? make_pool(options.threads) : Pool()) {
+      : own_pool_(pool == nullptr ? make_pool(options.threads) : Pool()), pool_(pool == nullptr ? own_pool_.get() : pool) {
     const Machine machine = detect_machine();
     REQUIRE_OK(edgeattn::plan(weights.spec, shape, options_under_test(options), machine, gemm(), plan_));
     REQUIRE(plan_.isa == isa());
-    prepared_memory_ = std::make_unique<AlignedBytes>(plan_.prepared_bytes, 4096, shift);
-    persistent_ = std::make_unique<AlignedBytes>(plan_.persistent_bytes, 4096, shift);
-    scratch_ = std::make_unique<AlignedBytes>(plan_.scratch_bytes, 4096, shift);
-    Prepared prepared;
-    REQUIRE_OK(prepare(weights.spec, weights.view(), machine, gemm(), span(*prepared_memory_), prepared));
-    REQUIRE_OK(bind(plan_, prepared, span(*persistent_), span(*scratch_),
-                    pool == nullptr ? pool_.get() : pool, block_));
+    prepared_memory_ = std::make_unique<GuardedBytes>(plan_.prepared_bytes, 64, shift);
+    persistent_ = std::make_unique<GuardedBytes>(plan_.persistent_bytes, 64, shift);
+    REQUIRE_OK(prepare(weights.spec, weights.view(), machine, gemm(), prepared_memory_->span(), prepared_));
+    prepared_memory_->writable(false);
+    bind_to(std::make_shared<GuardedBytes>(plan_.scratch_bytes, 64, shift));
+  }
+
+  /// Binds again, to scratch that other blocks may use too, at other times.
+  void bind_to(std::shared_ptr<GuardedBytes> scratch) {
+    scratch_ = std::move(scratch);
+    REQUIRE_OK(bind_with(persistent_->span(), scratch_->span()));
+  }
+  Status bind_with(std::span<std::byte> persistent, std::span<std::byte> scratch) {
+    return bind(plan_, prepared_, persistent, scratch, pool_, block_);
   }
 
   std::vector<float> run(const std::vector<float>& x) {
-    std::vector<float> y(x.size(), 42.0f);
+    const std::size_t bytes = x.size() * sizeof(float);
+    GuardedBytes in(bytes, sizeof(float)), out(bytes, sizeof(float));
+    std::copy(x.begin(), x.end(), in.floats());
+    in.writable(false);
     poison_scratch();
-    REQUIRE_OK(block_.run(x.data(), y.data()));
-    return y;
+    REQUIRE_OK(block_.run(in.floats(), out.floats()));
+    CHECK(out.margins_intact());
+    CHECK(memory_intact());
+    return {out.floats(), out.floats() + x.size()};
   }
 
   void run_in_place(std::vector<float>& x) {
@@ -98,16 +114,28 @@ class TestBlock {
 
   Block& block() { return block_; }
   const Plan& plan() const { return plan_; }
+  std::span<std::byte> persistent() const { return persistent_->span(); }
+  std::span<std::byte> scratch() const { return scratch_->span(); }
 
  private:
-  static std::span<std::byte> span(AlignedBytes& bytes) { return {bytes.data(), bytes.size()}; }
+  bool memory_intact() const { return persistent_->margins_intact() && scratch_->margins_intact(); }
 
-  void poison_scratch() { std::fill_n(scratch_->data(), scratch_->size(), std::byte{0xFF}); }
+  /// NaNs, signalling NaNs, and numbers that nothing survives.
+  void poison_scratch() {
+    constexpr std::uint32_t kPatterns[] = {0xFFFFFFFF, 0x7FA5A5A5, 0x7F7F7F7F};
+    const std::uint32_t pattern = kPatterns[runs_++ % std::size(kPatterns)];
+    for (std::size_t i = 0; i + sizeof pattern <= scratch_->size(); i += sizeof pattern)
+      std::memcpy(scratch_->data() + i, &pattern, sizeof pattern);
+  }
 
-  Pool pool_;
+  Pool own_pool_;
+  pthreadpool_t pool_;
   Plan plan_;
-  std::unique_ptr<AlignedBytes> prepared_memory_, persistent_, scratch_;
+  Prepared prepared_;
+  std::unique_ptr<GuardedBytes> prepared_memory_, persistent_;
+  std::shared_ptr<GuardedBytes> scratch_;
   Block block_;
+  std::size_t runs_ = 0;
 };
 
 /// Random weights of a spec, different for every stream.

@@ -1,20 +1,21 @@
 #pragma once
 
-#include <sys/mman.h>
-#include <unistd.h>
 #if defined(__SSE2__)
 #include <xmmintrin.h>
 #endif
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
-#include <new>
 #include <string>
+#include <vector>
 
 #include "kernels.h"
+#include "pages.h"
 #include "support.h"
 
 namespace edgeattn::test {
@@ -35,72 +36,78 @@ inline double ulp_error(float actual, double exact) {
   return std::abs(static_cast<double>(actual) - exact) * per_ulp;
 }
 
-#if defined(__x86_64__) || defined(__i386__)
-inline constexpr bool kHasMaskedLoads = true;
-#else
-inline constexpr bool kHasMaskedLoads = false;
-#endif
+/// Where buffers lie between two pages without access.
+enum class Placement : std::uint8_t {
+  kEnd,    ///< right before the second, as near as their alignment lets them
+  kBegin,  ///< right after the first
+  kMoved,  ///< somewhere between, each at another residue of its address modulo 64 than the last
+};
 
-/// Floats that end where a page without access begins: reading past them is a crash. (Emulated on x86, only writing is:
-/// QEMU 7.2 reads all lanes of a masked AVX load, where processors read the chosen ones.) All floats start as a canary,
-/// a NaN that no kernel makes, so that comparing with an expected buffer also finds what should not have been written.
-class Buffer {
+/// Floats, or doubles, between two pages that nobody may touch. All start as a canary, a NaN that no kernel makes, and so does
+/// what lies around them: comparing with an expected buffer also finds what should not have been written.
+template <class Value>
+class Guarded {
  public:
-  /// Bytes between a buffer's end and the page's; moves all buffers made afterwards to other addresses.
-  static inline std::size_t shift_bytes = 0;
+  /// Of all that are made from now on.
+  static inline Placement placement = Placement::kEnd;
 
-  explicit Buffer(std::size_t count, std::size_t alignment = sizeof(float)) : count_(count) {
-    const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-    const std::size_t bytes = count * sizeof(float) + shift_bytes + alignment + kMargin * sizeof(float);
-    usable_ = (bytes + page - 1) / page * page;
-    mapped_ = usable_ + page;
-    base_ = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (base_ == MAP_FAILED) throw std::bad_alloc();
-    mprotect(static_cast<char*>(base_) + usable_, page, sample() && kHasMaskedLoads ? PROT_READ : PROT_NONE);
-    const std::size_t begin = (usable_ - shift_bytes - count * sizeof(float)) / alignment * alignment;
-    data_ = reinterpret_cast<float*>(static_cast<char*>(base_) + begin);
-    for (float* at = data_ - kMargin; at < end_of_page(); ++at) *at = std::bit_cast<float>(kCanary);
+  explicit Guarded(std::size_t count, std::size_t alignment = alignof(Value))
+      : count_(count), pages_((count + 2 * kMargin) * sizeof(Value)) {
+    std::byte* begin = pages_.begin();
+    if (placement != Placement::kBegin) {
+      begin = pages_.end() - count * sizeof(Value);
+      if (placement == Placement::kMoved) begin -= moved_ = (moved_ + 5 * sizeof(float)) % (kMargin * sizeof(float));
+      begin -= reinterpret_cast<std::uintptr_t>(begin) % alignment;
+    }
+    data_ = reinterpret_cast<Value*>(begin);
+    for (std::byte* at = from(); at < to(); at += sizeof(float)) std::memcpy(at, &kCanary, sizeof kCanary);
   }
-  ~Buffer() { munmap(base_, mapped_); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
+  Guarded(const Guarded&) = delete;
+  Guarded& operator=(const Guarded&) = delete;
 
   std::size_t size() const { return count_; }
-  float* data() { return data_; }
-  float& operator[](std::size_t i) { return data_[i]; }
-  float operator[](std::size_t i) const { return data_[i]; }
+  Value* data() { return data_; }
+  Value& operator[](std::size_t i) { return data_[i]; }
+  Value operator[](std::size_t i) const { return data_[i]; }
   static bool is_canary(float value) { return bits_of(value) == kCanary; }
 
-  void copy(const Buffer& from) {
-    for (std::size_t i = 0; i < count_; ++i) data_[i] = from[i];
-  }
+  void copy(const Guarded& other) { std::copy_n(other.data_, count_, data_); }
 
-  /// Whether the memory around the floats is untouched.
+  /// Whether the memory around the values is untouched.
   bool margins_intact() const {
-    for (const float* at = data_ - kMargin; at < data_; ++at)
-      if (!is_canary(*at)) return false;
-    for (const float* at = data_ + count_; at < end_of_page(); ++at)
-      if (!is_canary(*at)) return false;
-    return true;
+    const auto intact = [](const std::byte* at, const std::byte* end) {
+      for (; at < end; at += sizeof(float))
+        if (std::memcmp(at, &kCanary, sizeof kCanary) != 0) return false;
+      return true;
+    };
+    return intact(from(), first()) && intact(first() + count_ * sizeof(Value), to());
   }
 
  private:
   static constexpr std::uint32_t kCanary = 0x7FE5A5A5;
   static constexpr std::size_t kMargin = 64;
+  static inline std::size_t moved_ = 0;
 
-  float* end_of_page() const { return reinterpret_cast<float*>(static_cast<char*>(base_) + usable_); }
+  std::byte* first() const { return reinterpret_cast<std::byte*>(data_); }
+  std::byte* from() const { return std::max(pages_.begin(), first() - kMargin * sizeof(float)); }
+  std::byte* to() const { return std::min(pages_.end(), first() + count_ * sizeof(Value) + kMargin * sizeof(float)); }
 
   std::size_t count_;
-  std::size_t usable_;
-  std::size_t mapped_;
-  void* base_;
-  float* data_;
+  Pages pages_;
+  Value* data_;
 };
+using Buffer = Guarded<float>;
 
-/// What the checkers collect: the first problem found, and a digest of every result, for runs that must give the same
-/// bits.
+/// What the checkers collect: the first problem found, a digest of every result, for runs that must give the same bits, and
+/// results with their bounds, for variants that need not.
 class Findings {
  public:
+  /// A result whose contract lets it err by `bound`.
+  struct Bounded {
+    double value;
+    double bound;
+  };
+
   void add(float result) {
     const std::uint32_t bits = std::isnan(result) ? 0x7FC00000 : bits_of(result);
     digest_ = (digest_ ^ bits) * 0x100000001B3u;
@@ -110,6 +117,13 @@ class Findings {
     const float high = static_cast<float>(result);
     add(high);
     if (std::isfinite(high)) add(static_cast<float>(result - static_cast<double>(high)));
+  }
+
+  /// A result that may differ from another variant's by the sum of both bounds.
+  template <class Result>
+  void add(Result result, double bound) {
+    add(result);
+    bounded_.push_back({static_cast<double>(result), bound});
   }
 
   /// `describe` makes the text of the failing case, and runs only when it is needed.
@@ -134,12 +148,14 @@ class Findings {
 
   const std::string& problem() const { return problem_; }
   std::uint64_t digest() const { return digest_; }
+  const std::vector<Bounded>& bounded() const { return bounded_; }
   std::size_t results() const { return results_; }
 
  private:
   std::string problem_;
   std::uint64_t digest_ = 0xCBF29CE484222325u;
   std::size_t results_ = 0;
+  std::vector<Bounded> bounded_;
 };
 
 /// Flushes denormals to zero while it lives, where the processor can.
@@ -185,6 +201,22 @@ class DenormalMode {
   std::uint32_t before_;
 };
 
+/// Sizes: every tail up to 2·lanes + 1 of the widest vectors, and larger ones.
+inline constexpr std::size_t kMostLanes = 16;
+inline constexpr std::size_t kEveryTail = 2 * kMostLanes + 1;
+inline constexpr std::size_t kLarger[] = {48, 63, 64, 65, 100, 129, 257};
+
+/// Calls body(a, b) for every pair of tails, and for larger sizes with some; a sample has every tail of one beside some of the other.
+template <class Body>
+void for_sizes(Body body) {
+  for (std::size_t a = 1; a <= kEveryTail; ++a) {
+    for (std::size_t b = 1; b <= kEveryTail; ++b)
+      if (!sample() || (a + 3 * b) % 7 == 0 || a * b <= kMostLanes) body(a, b);
+    for (std::size_t large : kLarger)
+      if ((a + large) % (sample() ? 16 : 4) == 1) body(a, large), body(large, a);
+  }
+}
+
 /// Checks one entry of the table against its contract, over hostile sizes.
 using Check = void(const Kernels& kernels, Findings& findings);
 
@@ -193,5 +225,11 @@ Check check_exp2, check_softmax, check_accumulate, check_normalize_rows, check_p
 
 /// Checks pack_any_scalar and unpack_rows_any_scalar.
 Check check_any_layout;
+
+/// Nanoseconds of one entry for each element, on sizes of a tile or of a strip, in memory that the caches hold.
+using Timing = double(const Kernels& kernels);
+
+Timing time_statistics, time_pack, time_unpack_rows, time_fold, time_transpose;
+Timing time_exp2, time_softmax, time_accumulate, time_normalize_rows, time_poison_rows, time_add_residual;
 
 }  // namespace edgeattn::test

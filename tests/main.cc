@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <string>
 
 #include "support.h"
@@ -13,6 +14,9 @@ namespace {
 Isa g_isa = Isa::kAuto;
 std::uint64_t g_seed = 1;
 bool g_sample = false;
+bool g_bench = false;
+std::optional<std::size_t> g_cases;
+std::uint64_t g_first_case = 0;
 std::string g_data = "tests/data";
 
 const char* value_of(const char* argument, const char* name) {
@@ -32,6 +36,9 @@ Isa isa_named(const char* name) {
 Isa isa() { return g_isa; }
 std::uint64_t seed() { return g_seed; }
 bool sample() { return g_sample; }
+bool bench() { return g_bench; }
+std::optional<std::size_t> cases() { return g_cases; }
+std::uint64_t first_case() { return g_first_case; }
 const char* data_directory() { return g_data.c_str(); }
 
 KernelSet kernel_set() {
@@ -50,8 +57,11 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     if (const char* isa = test::value_of(argv[i], "--isa=")) test::g_isa = test::isa_named(isa);
     if (const char* seed = test::value_of(argv[i], "--seed=")) test::g_seed = std::strtoull(seed, nullptr, 10);
+    if (const char* count = test::value_of(argv[i], "--cases=")) test::g_cases = std::strtoull(count, nullptr, 10);
+    if (const char* first = test::value_of(argv[i], "--first-case=")) test::g_first_case = std::strtoull(first, nullptr, 10);
     if (const char* data = test::value_of(argv[i], "--data=")) test::g_data = data;
     if (std::strcmp(argv[i], "--sample") == 0) test::g_sample = true;
+    if (std::strcmp(argv[i], "--bench") == 0) test::g_bench = true;
   }
   const Machine machine = detect_machine();
   if (test::g_isa == Isa::kAuto) test::g_isa = machine.best_isa();

@@ -1,116 +1,178 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <numbers>
+#include <limits>
+#include <memory>
 #include <string>
 
 #include "harness.h"
 #include "oracle.h"
+#include "random_case.h"
 
-/// The error bound of design.md section 6 over random specs: odd sizes, every norm, both layouts, N below and far above one
-/// key block, forced tiles, several threads.
+/// Properties of whole blocks over random specs, from odd sizes to extreme numbers: the error bound of design.md section 6, exact
+/// spans, and bits that do not depend on what memory held.
 namespace edgeattn::test {
 namespace {
 
-struct Case {
-  Spec spec;
-  Shape shape;
-  PlanOptions options;
-  double mean;        ///< of the input, in deviations
-  float gain = 1;     ///< on the weights of q and of k: scores grow with its square
-  double allowed = 1; ///< of the bound
+struct Outcomes {
+  double worst[kExtremes] = {};       ///< error as a part of the bound, by what is extreme
+  std::size_t beyond = 0;             ///< cases beyond the bound, as rounding may make one of thousands
+  std::size_t tied = 0;               ///< cases beyond the bound where large scores nearly tie
+  std::size_t refused = 0, nans = 0;  ///< cases with weights that overflow, and with outputs that do
 };
 
-std::string describe(const Case& c) {
-  char text[256];
-  std::snprintf(text, sizeof text, "C%zu %s groups %zu heads %zu B%zu %zux%zu %s threads %zu tile %zu,%zu mean %g", c.spec.channels,
-                to_string(c.spec.norm), c.spec.groups, c.spec.heads, c.shape.batch, c.shape.height, c.shape.width,
-                to_string(c.options.layout), c.options.threads, c.options.query_tile, c.options.key_block, c.mean);
-  return text;
+/// A part of what scratch takes without a budget, if that is enough.
+void draw_budget(Case& c, Dice& dice) {
+  Plan planned;
+  REQUIRE_OK(plan(c.spec, c.shape, options_under_test(c.options), detect_machine(), gemm(), planned));
+  if (!dice.one_in(3)) return;
+  PlanOptions options = c.options;
+  options.scratch_budget_bytes = planned.scratch_bytes * dice.between(20, 100) / 100;
+  const Status status = plan(c.spec, c.shape, options_under_test(options), detect_machine(), gemm(), planned);
+  if (status.ok()) {
+    CHECK(planned.scratch_bytes <= options.scratch_budget_bytes);
+    c.options = options;
+  } else {
+    CHECK_FAILS(status, StatusCode::kTooSmall, std::to_string(options.scratch_budget_bytes));
+  }
 }
 
-class Dice {
- public:
-  explicit Dice(std::uint64_t stream) : engine_(random_engine(stream)) {}
-
-  std::size_t between(std::size_t low, std::size_t high) {
-    return std::uniform_int_distribution<std::size_t>(low, high)(engine_);
+/// Whether `prepare` takes the weights; if not, its error must name them, and a memory of one byte less is always too small.
+bool prepares(const Case& c, const io::BlockWeights& weights) {
+  std::size_t bytes = 0;
+  REQUIRE_OK(prepared_bytes(c.spec, gemm(), bytes));
+  const GuardedBytes memory(bytes);
+  Prepared prepared;
+  CHECK_FAILS(prepare(c.spec, weights.view(), detect_machine(), gemm(), memory.span().first(bytes - 1), prepared), StatusCode::kTooSmall,
+              std::to_string(bytes));
+  const Status status = prepare(c.spec, weights.view(), detect_machine(), gemm(), memory.span(), prepared);
+  CHECK(memory.margins_intact());
+  if (!status.ok()) {
+    CHECK(c.extreme == Extreme::kHugeWeights);
+    CHECK_FAILS(status, StatusCode::kInvalidArgument, "weights: ");
+    CHECK_FAILS(status, StatusCode::kInvalidArgument, "overflows float32");
   }
-  template <class T>
-  T one_of(std::initializer_list<T> values) {
-    return *(values.begin() + between(0, values.size() - 1));
-  }
-  std::mt19937_64& engine() { return engine_; }
+  return status.ok();
+}
 
- private:
-  std::mt19937_64 engine_;
+void check_spans(TestBlock& block) {
+  const auto persistent = block.persistent(), scratch = block.scratch();
+  CHECK_FAILS(block.bind_with(persistent.first(persistent.size() - 1), scratch), StatusCode::kTooSmall, std::to_string(persistent.size()));
+  CHECK_FAILS(block.bind_with(persistent, scratch.first(scratch.size() - 1)), StatusCode::kTooSmall, std::to_string(scratch.size()));
+}
+
+/// A pixel whose numbers overflow is NaN, in all channels.
+void check_nans(const Case& c, const std::vector<float>& y) {
+  const std::size_t channels = c.spec.channels, tokens = c.shape.tokens();
+  const bool nchw = c.options.layout == Layout::kNchw;
+  std::size_t torn = 0;
+  for (std::size_t pixel = 0; pixel < c.shape.batch * tokens; ++pixel) {
+    const float* const first = &y[pixel / tokens * channels * tokens + pixel % tokens * (nchw ? 1 : channels)];
+    std::size_t nans = 0;
+    for (std::size_t channel = 0; channel < channels; ++channel) nans += std::isnan(first[channel * (nchw ? tokens : 1)]) ? 1 : 0;
+    torn += nans == 0 || nans == channels ? 0 : 1;
+  }
+  CHECK(torn == 0);
+}
+
+/// Blocks that run in turn on one scratch get the bits that each gets on its own.
+void check_shared_scratch(TestBlock& a, TestBlock& b, const std::vector<float>& x, const std::vector<float>& expected,
+                          const std::vector<float>& other_x) {
+  const std::vector<float> other_expected = b.run(other_x);
+  const auto shared = std::make_shared<GuardedBytes>(std::max(a.plan().scratch_bytes, b.plan().scratch_bytes));
+  a.bind_to(shared);
+  b.bind_to(shared);
+  std::vector<float> y(x.size()), other_y(other_x.size());
+  for (int turn = 0; turn < 2; ++turn) {
+    REQUIRE_OK(a.block().run(x.data(), y.data()));
+    CHECK(same_bits(y, expected));
+    REQUIRE_OK(b.block().run(other_x.data(), other_y.data()));
+    CHECK(same_bits(other_y, other_expected));
+  }
+}
+
+/// What cases share.
+struct Scene {
+  Pool serial{pthreadpool_create(1)};  ///< runs all slots on the calling thread
+  Pool pair{pthreadpool_create(2)};
+  Outcomes outcomes;
+  std::unique_ptr<TestBlock> neighbour;  ///< the last case's block, with its input
+  std::vector<float> neighbour_x;
 };
 
-std::size_t random_divisor(Dice& dice, std::size_t number) {
-  std::vector<std::size_t> divisors;
-  for (std::size_t d = 1; d <= number; ++d)
-    if (number % d == 0) divisors.push_back(d);
-  return divisors[dice.between(0, divisors.size() - 1)];
-}
-
-Case random_case(Dice& dice) {
-  Case c{};
-  const std::size_t regime = dice.between(0, 9);
-  if (regime < 5) {  // small images, any width
-    c.spec.channels = dice.between(1, 150);
-    c.shape = {dice.between(1, 3), dice.between(1, 9), dice.between(1, 9)};
-  } else if (regime < 8) {  // around one key block
-    c.spec.channels = dice.between(1, 48);
-    c.shape = {dice.between(1, 2), dice.between(15, sample() ? 19 : 24), dice.between(15, sample() ? 19 : 24)};
-  } else {  // several key blocks
-    c.spec.channels = dice.between(1, 20);
-    c.shape = {1, dice.between(25, sample() ? 28 : 40), dice.between(25, sample() ? 28 : 40)};
+/// The bound compares two random errors, so a few cases may lie beyond it, but not far; where scores are so large that rounding
+/// decides between near ties, what it may decide is allowed (docs/engine.md, Accuracy).
+void check_error(const Case& c, const io::BlockWeights& weights, const std::vector<float>& x, const std::vector<float>& y,
+                 Outcomes& outcomes) {
+  constexpr double kLargeScore = 30;
+  const bool denormals =
+      c.extreme == Extreme::kDenormalInput || c.extreme == Extreme::kDenormalWeights || c.extreme == Extreme::kTinyWeights;
+  const Leniency leniency{.floor = denormals ? 0x1p-100 : 0, .nan = c.extreme == Extreme::kHugeWeights};
+  const Reference exact = reference(weights, c.shape, c.options.layout, x);
+  const ErrorBound strict = judge(exact, c.shape, x, y, leniency);
+  double& worst = outcomes.worst[static_cast<std::size_t>(c.extreme)];
+  worst = std::max(worst, strict.worst_excess);
+  if (strict.worst_excess <= 1) return;
+  if (exact.largest_score > kLargeScore) {
+    const ErrorBound free = judge(reference(weights, c.shape, c.options.layout, x, true), c.shape, x, y, leniency);
+    CHECK_MESSAGE(free.worst_excess <= 1, "error ", free.worst_error, " is ", free.worst_excess, " of what near ties allow");
+    ++outcomes.tied;
+  } else {
+    CHECK_MESSAGE(strict.worst_excess <= 2, "error ", strict.worst_error, " is ", strict.worst_excess, " of the bound");
+    ++outcomes.beyond;
   }
-  c.spec.norm = dice.one_of({Norm::kGroup, Norm::kGroup, Norm::kInstance, Norm::kBatch, Norm::kNone});
-  c.spec.groups = random_divisor(dice, c.spec.channels);
-  c.spec.heads = dice.between(0, 2) == 0 ? random_divisor(dice, c.spec.channels) : 1;
-  c.spec.eps = dice.one_of({1e-5, 1e-6, 1e-3});
-  c.spec.residual = dice.between(0, 7) != 0;
-  c.options.layout = dice.one_of({Layout::kNchw, Layout::kNhwc});
-  c.options.threads = dice.between(1, 4);
-  if (dice.between(0, 2) == 0) c.options.query_tile = dice.between(4, 70);
-  if (dice.between(0, 2) == 0) c.options.key_block = dice.between(1, 200);
-  c.spec.scale = dice.one_of({0.0, 0.0, 0.5, 1.0}) / std::sqrt(static_cast<double>(c.spec.head_channels()));
-  c.mean = c.spec.norm == Norm::kNone ? dice.one_of({0.0, 0.5}) : dice.one_of({0.0, 0.0, 3.0, 1e4});
-  c.spec.rescale_output = dice.one_of({1.0, 1.0, std::numbers::sqrt2, 0.3});
-  return c;
 }
 
-void check_case(const Case& c, Dice& dice, std::uint64_t stream, double& worst) {
+void check_case(const Case& c, Dice& dice, std::uint64_t stream, Scene& scene) {
   CAPTURE(describe(c));
   CAPTURE(stream);
-  io::BlockWeights weights = random_weights(c.spec, stream);
-  const std::size_t query_and_key = 2 * c.spec.channels * c.spec.channels;
-  for (std::size_t i = 0; i < query_and_key; ++i) weights.qkv_weight[i] *= c.gain;
-  for (float& mean : weights.running_mean) mean += static_cast<float>(c.mean);
-  const std::vector<float> x =
-      normal_values(dice.engine(), c.shape.batch * c.spec.channels * c.shape.tokens(), c.mean);
-  TestBlock block(weights, c.shape, c.options);
-  std::vector<float> y = block.run(x);
-  const ErrorBound bound = judge(reference(weights, c.shape, c.options.layout, x), c.shape, x, y);
-  CHECK_MESSAGE(bound.worst_excess <= c.allowed, "error ", bound.worst_error, " is ", bound.worst_excess, " of the bound");
-  worst = std::max(worst, bound.worst_excess);
+  const io::BlockWeights weights = weights_of(c, dice, stream);
+  const std::vector<float> x = input_of(c, dice);
+  if (!prepares(c, weights)) {
+    ++scene.outcomes.refused;
+    return;
+  }
+  // Mostly without other threads: waiting for them takes longer than all else where processors are few or busy.
+  auto block = std::make_unique<TestBlock>(weights, c.shape, c.options, 0, dice.one_in(5) ? scene.pair.get() : scene.serial.get());
+  check_spans(*block);
+  const std::vector<float> y = block->run(x);
+  check_nans(c, y);
+  check_error(c, weights, x, y, scene.outcomes);
+  scene.outcomes.nans += std::any_of(y.begin(), y.end(), [](float value) { return std::isnan(value); }) ? 1 : 0;
   if (sample() && stream % 4 != 0) return;
 
   std::vector<float> in_place = x;
-  block.run_in_place(in_place);
+  block->run_in_place(in_place);
   CHECK(same_bits(in_place, y));
+  if (scene.neighbour != nullptr) check_shared_scratch(*block, *scene.neighbour, x, y, scene.neighbour_x);
+  scene.neighbour = std::move(block);
+  scene.neighbour_x = x;
 }
 
-TEST_CASE("random specs stay within the error bound") {
+void print(const Outcomes& outcomes, std::size_t count) {
+  std::printf("random specs: %zu cases, %zu refused, %zu with NaN, %zu beyond the bound, %zu more with near ties\n", count,
+              outcomes.refused, outcomes.nans, outcomes.beyond, outcomes.tied);
+  std::printf("worst error of the bound:");
+  for (std::size_t i = 0; i < kExtremes; ++i)
+    std::printf("%s %s %.2f", i > 0 ? "," : "", to_string(static_cast<Extreme>(i)), outcomes.worst[i]);
+  std::printf("\n");
+  std::fflush(stdout);
+}
+
+TEST_CASE("random specs keep the promises of a run") {
   const bool best = isa() == detect_machine().best_isa();
-  const std::size_t cases = !sample() ? 360 : best ? 100 : 30;
-  double worst = 0;
-  for (std::uint64_t stream = 0; stream < cases; ++stream) {
+  const std::size_t count = cases().value_or(!sample() ? (best ? 2000 : 500) : best ? 100 : 30);
+  Scene scene;
+  std::size_t done = 0;
+  for (std::uint64_t stream = first_case(); done < count || count == 0; ++stream) {
     Dice dice(stream);
-    const Case c = random_case(dice);
-    check_case(c, dice, stream, worst);
+    Case c = random_case(dice);
+    draw_budget(c, dice);
+    check_case(c, dice, stream, scene);
+    if (++done % 1000 == 0 && count == 0) print(scene.outcomes, done);
   }
-  std::printf("random specs: %zu cases, worst error %.2f of the bound\n", cases, worst);
+  print(scene.outcomes, done);
+  CHECK(scene.outcomes.beyond <= 1 + done / 1000);
 }
 
 /// Rows that a random draw would rarely hit.
@@ -136,17 +198,21 @@ TEST_CASE("chosen specs stay within the error bound") {
       {gn(512, 32), {1, 8, 8}, {.threads = 2}, 0},
       {gn(8, 4), {1, large, large}, {.threads = 2}, 0},
       // Scores of ±30 to ±300: rounding decides between near ties, in the naive formula as here (docs/engine.md, Accuracy).
-      {gn(64, 8), {1, 9, 9}, {.threads = 2}, 0, 3, 3},
-      {gn(64, 8), {1, 9, 9}, {.threads = 2}, 0, 9, 3},
-      {gn(16, 8), {1, 9, 9}, {}, 0, 9, 3},
-      {gn(40, 8), {1, 25, 25}, {.threads = 2}, 0, 9, 3},
+      {gn(64, 8), {1, 9, 9}, {.threads = 2}, 0, 3},
+      {gn(64, 8), {1, 9, 9}, {.threads = 2}, 0, 9},
+      {gn(16, 8), {1, 9, 9}, {}, 0, 9},
+      {gn(40, 8), {1, 25, 25}, {.threads = 2}, 0, 9},
+      // Scores of 10⁸, of a mean that no norm takes away.
+      {.spec = {.channels = 103, .norm = Norm::kNone, .heads = 103}, .shape = {3, 9, 9}, .options = {.threads = 3}, .mean = 1e4,
+       .extreme = Extreme::kOffset},
   };
-  double worst = 0;
+  Scene scene;
   std::uint64_t stream = 1'000'000;
   for (const Case& row : rows) {
     Dice dice(++stream);
-    check_case(row, dice, stream, worst);
+    check_case(row, dice, stream, scene);
   }
+  CHECK(scene.outcomes.beyond == 0);
 }
 
 }  // namespace

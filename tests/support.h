@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -20,6 +21,13 @@ std::uint64_t seed();
 
 /// `--sample`: exhaustive loops take a sample, because the processor is emulated.
 bool sample();
+
+/// `--bench`: whether tests that can shall time what they test.
+bool bench();
+
+/// `--cases=N`: how many cases random tests draw, 0 for no end; `--first-case=N`: the first of them, by default 0.
+std::optional<std::size_t> cases();
+std::uint64_t first_case();
 
 /// Where the test data lives: `--data=DIR`.
 const char* data_directory();

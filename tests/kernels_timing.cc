@@ -1,0 +1,138 @@
+// Times the entries of the kernel table in a tile of 128 rows; bench/ has the sizes and the cold memory of a run.
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <vector>
+
+#include "kernel_checker.h"
+#include "support.h"
+
+namespace edgeattn::test {
+namespace {
+
+constexpr std::size_t kRows = 128;
+constexpr std::size_t kColumns = 256;
+constexpr std::size_t kElements = kRows * kColumns;
+constexpr std::uint32_t kNr = 16;
+
+/// The best of several repetitions.
+template <class Body>
+double nanoseconds_each(std::size_t elements, Body body) {
+  using Clock = std::chrono::steady_clock;
+  double best = std::numeric_limits<double>::infinity();
+  for (int repeat = 0; repeat < 200; ++repeat) {
+    const auto start = Clock::now();
+    body();
+    best = std::min(best, std::chrono::duration<double, std::nano>(Clock::now() - start).count());
+  }
+  return best / static_cast<double>(elements);
+}
+
+/// Numbers of deviation 1.
+struct Numbers {
+  explicit Numbers(std::size_t count) : memory(count * sizeof(float)) {
+    std::mt19937_64 engine = random_engine(31);
+    const std::vector<float> values = normal_values(engine, count);
+    std::copy(values.begin(), values.end(), memory.floats());
+  }
+  float* data() { return memory.floats(); }
+
+  AlignedBytes memory;
+};
+
+}  // namespace
+
+double time_statistics(const Kernels& kernels) {
+  Numbers x(kElements);
+  std::vector<ShiftedSums> sums(kColumns);
+  return nanoseconds_each(kElements, [&] { kernels.statistics(x.data(), x.data(), kRows, kColumns, 1, kRows, sums.data()); });
+}
+
+double time_pack(const Kernels& kernels) {
+  const PanelLayout keys{.inputs = kColumns, .outputs = kRows, .nr = kNr}, values{.inputs = kRows, .outputs = kColumns, .nr = kNr};
+  Numbers x(kElements), coefficients(kColumns), packed_keys(keys.size()), packed_values(values.size());
+  PackStrip strip = {};
+  strip.x = x.data();
+  strip.token_stride = 1;
+  strip.channel_stride = kRows;
+  strip.tokens = kRows;
+  strip.channels = kColumns;
+  strip.mean = strip.scale = strip.shift = coefficients.data();
+  strip.keys = {packed_keys.data(), kNr, keys.panel_stride(), 1, 1};
+  strip.values = {packed_values.data(), kNr, values.panel_stride(), 1, 1};
+  return nanoseconds_each(kElements, [&] { kernels.pack(strip); });
+}
+
+double time_unpack_rows(const Kernels& kernels) {
+  const PanelLayout layout{.inputs = kRows, .outputs = kColumns, .nr = kNr};
+  Numbers packed(layout.size()), out(kElements);
+  const Panels panels{packed.data(), kNr, layout.panel_stride(), 1, 1};
+  return nanoseconds_each(kElements, [&] { kernels.unpack_rows(panels, 0, kRows, kColumns, out.data(), kColumns); });
+}
+
+double time_fold(const Kernels& kernels) {
+  constexpr std::size_t kTileRows = 4, kTileColumns = 32;
+  Numbers left(kTileRows * kColumns), right(kColumns * kTileColumns);
+  std::vector<double> out(kTileRows * kTileColumns);
+  return nanoseconds_each(kTileRows * kTileColumns * kColumns, [&] {
+    kernels.fold(left.data(), kColumns, 1, right.data(), kTileColumns, kTileRows, kTileColumns, kColumns, out.data());
+  });
+}
+
+double time_transpose(const Kernels& kernels) {
+  Numbers in(kElements), out(kElements);
+  return nanoseconds_each(kElements, [&] { kernels.transpose(in.data(), kColumns, out.data(), kRows, kRows, kColumns); });
+}
+
+double time_exp2(const Kernels& kernels) {
+  Numbers x(kElements), out(kElements);
+  for (std::size_t i = 0; i < kElements; ++i) x.data()[i] = -std::abs(x.data()[i]);
+  return nanoseconds_each(kElements, [&] { kernels.exp2(x.data(), out.data(), kElements); });
+}
+
+double time_softmax(const Kernels& kernels) {
+  Numbers scores(kElements);
+  std::vector<float> max(kRows), sum(kRows), rescale(kRows);
+  return nanoseconds_each(kElements, [&] {
+    std::fill(max.begin(), max.end(), -kInf);
+    std::fill(sum.begin(), sum.end(), 0.0f);
+    kernels.softmax(scores.data(), kRows, kColumns, kColumns, max.data(), sum.data(), rescale.data());
+  });
+}
+
+double time_accumulate(const Kernels& kernels) {
+  Numbers acc(kElements), mixed(kElements);
+  const std::vector<float> rescale(kRows, 0.5f);
+  return nanoseconds_each(kElements, [&] { kernels.accumulate(acc.data(), mixed.data(), rescale.data(), kRows, kColumns, kColumns); });
+}
+
+double time_normalize_rows(const Kernels& kernels) {
+  Numbers acc(kElements);
+  const std::vector<float> sum(kRows, 1.0f);
+  return nanoseconds_each(kElements, [&] { kernels.normalize_rows(acc.data(), sum.data(), kRows, kColumns, kColumns); });
+}
+
+double time_poison_rows(const Kernels& kernels) {
+  Numbers y(kElements);
+  std::vector<float> poison(kRows);
+  return nanoseconds_each(kElements, [&] { kernels.poison_rows(y.data(), kRows, kColumns, kColumns, poison.data()); });
+}
+
+double time_add_residual(const Kernels& kernels) {
+  Numbers tile(kElements), x(kElements), y(kElements);
+  const std::vector<float> poison(kRows);
+  OutputTile output = {};
+  output.tile = tile.data();
+  output.stride = kColumns;
+  output.poison = poison.data();
+  output.x = x.data();
+  output.y = y.data();
+  output.token_stride = 1;
+  output.channel_stride = kRows;
+  output.tokens = kRows;
+  output.channels = kColumns;
+  return nanoseconds_each(kElements, [&] { kernels.add_residual(output); });
+}
+
+}  // namespace edgeattn::test
