@@ -294,7 +294,7 @@ void check_pack(const Kernels& kernels, Findings& findings) {
 void check_unpack_rows(const Kernels& kernels, Findings& findings) {
   for (std::uint32_t nr : {1u, 2u, 7u, 8u, 16u, 24u, 32u})
     for (std::size_t channels = 1; channels <= 2 * kEveryTail; ++channels)
-      for (std::size_t rows : {1, 2, 3, 17}) check_unpacked(kernels.unpack_rows, {40, channels, nr}, 23 - rows, rows, findings);
+      for (std::size_t rows : {1u, 2u, 3u, 17u}) check_unpacked(kernels.unpack_rows, {40, channels, nr}, 23 - rows, rows, findings);
 }
 
 void check_any_layout(const Kernels&, Findings& findings) {
@@ -308,14 +308,14 @@ void check_any_layout(const Kernels&, Findings& findings) {
   });
   for (const Columns& columns : kColumns)
     for (std::size_t channels = 1; channels <= kEveryTail; ++channels)
-      for (std::size_t rows : {1, 2, 17})
+      for (std::size_t rows : {1u, 2u, 17u})
         check_unpacked(unpack_rows_any_scalar, {38, channels, columns.nr, columns.kr, columns.sr}, 3, rows, findings);
 }
 
 void check_fold(const Kernels& kernels, Findings& findings) {
   for (std::size_t rows = 1; rows <= 4; ++rows)
     for (std::size_t columns = 1; columns <= 32; ++columns)
-      for (std::size_t depth : {1, 2, 7, 33}) check_folded(kernels, rows, columns, depth, depth % 2 == 0, findings);
+      for (std::size_t depth : {1u, 2u, 7u, 33u}) check_folded(kernels, rows, columns, depth, depth % 2 == 0, findings);
 }
 
 void check_transpose(const Kernels& kernels, Findings& findings) {
@@ -323,7 +323,7 @@ void check_transpose(const Kernels& kernels, Findings& findings) {
     check_transposed(kernels, rows, columns, columns % 3, rows % 4, findings);
   });
   for (const auto& [rows, columns] : {std::pair<std::size_t, std::size_t>{3, 300}, {300, 3}, {130, 260}, {273, 144}})
-    for (std::size_t gap : {0, 5}) check_transposed(kernels, rows, columns, gap, gap, findings);
+    for (std::size_t gap : {0u, 5u}) check_transposed(kernels, rows, columns, gap, gap, findings);
   // Large enough to bypass the caches, with rows of whole lines and without.
   for (const auto& [rows, columns] : {std::pair<std::size_t, std::size_t>{1008, 1043}, {1007, 1043}})
     check_transposed(kernels, rows, columns, 1, 16 - rows % 16, findings);

@@ -42,7 +42,7 @@ struct Matrix {
 template <class Body>
 void for_matrices(std::uint64_t stream, Body body) {
   std::mt19937_64 engine = random_engine(stream);
-  for (std::size_t rows : {1, 2, 3, 4, 5, 9}) {
+  for (std::size_t rows : {1u, 2u, 3u, 4u, 5u, 9u}) {
     for (std::size_t columns = 1; columns <= kEveryTail; ++columns) body(rows, columns, columns % 4, engine);
     for (std::size_t columns : kLarger) body(rows, columns, 1, engine);
     body(rows, 515, 1, engine);
@@ -235,7 +235,7 @@ void check_softmax(const Kernels& kernels, Findings& findings) {
       check_block(kernels, state, scores, findings);
     }
   });
-  for (std::size_t keys : {1, 2, 7, 8, 9, 16, 17, 33, 48}) check_non_finite_scores(kernels, keys, 5, findings);
+  for (std::size_t keys : {1u, 2u, 7u, 8u, 9u, 16u, 17u, 33u, 48u}) check_non_finite_scores(kernels, keys, 5, findings);
 }
 
 void check_accumulate(const Kernels& kernels, Findings& findings) {

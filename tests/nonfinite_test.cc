@@ -75,7 +75,7 @@ TEST_CASE("overflow inside a run becomes NaN, never a wrong number") {
       {"Y", 1, 1e18f, 1e18f},      {"Y by M", 1, 1e15f, 1e20f}, {"nothing", 1, 1, 1},
   };
   for (const Row& row : rows) {
-    for (std::size_t key_block : {0, 32}) {
+    for (std::size_t key_block : {0u, 32u}) {
       CAPTURE(row.where);
       const Spec spec{.channels = 48, .norm = Norm::kNone};
       const Shape shape{1, 8, 9};

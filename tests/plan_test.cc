@@ -127,10 +127,10 @@ TEST_CASE("key blocks cover every key once, and none is narrow or much larger th
 
 TEST_CASE("key blocks do not depend on threads, batch or layout") {
   const Spec spec{.channels = 256};
-  for (std::size_t side : {1, 8, 16, 27, 32, 64, 100}) {
+  for (std::size_t side : {1u, 8u, 16u, 27u, 32u, 64u, 100u}) {
     Plan first;
     REQUIRE_OK(plan(spec, {1, side, side}, {}, kBoard, made_up_gemm(true), first));
-    for (std::size_t threads : {2, 3, 8}) {
+    for (std::size_t threads : {2u, 3u, 8u}) {
       Plan other;
       REQUIRE_OK(plan(spec, {threads, side, side}, {.layout = Layout::kNhwc, .threads = threads}, kBoard,
                       made_up_gemm(true), other));

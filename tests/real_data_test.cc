@@ -34,7 +34,7 @@ TEST_CASE("trained blocks on real activations") {
       REQUIRE_OK(activations.read(*input, x));
       REQUIRE_OK(activations.read(*output, expected));
       const Shape shape{input->shape[0], input->shape[2], input->shape[3]};
-      for (std::size_t threads : {1, 2}) {
+      for (std::size_t threads : {1u, 2u}) {
         const std::vector<float> y = TestBlock(weights, shape, {.threads = threads}).run(x);
         double worst = 0;
         for (std::size_t i = 0; i < y.size(); ++i) {
