@@ -63,8 +63,8 @@ void copy_plane(const Kernels& kernels, const std::byte* from, const Plane& plan
   }
 }
 
-/// Asked once, for a virtual machine may take longer to answer than a copy. An initialised constant would have a guard, which is a lock
-/// and of the C++ runtime.
+/// Asked once, for a virtual machine may take longer to answer than a copy. A constant would have a guard, which is a lock and needs
+/// the C++ runtime.
 CpuFeatures known_features() noexcept {
   constexpr unsigned kKnown = 1, kAvx2 = 2, kAvx512 = 4, kNeon = 8;
   static std::atomic<unsigned> known{0};
