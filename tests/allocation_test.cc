@@ -39,6 +39,7 @@ const Row kRows[] = {
     {{.channels = 64}, {2, 16, 16}, Layout::kNchw, 2},
     {{.channels = 24, .groups = 3}, {1, 25, 25}, Layout::kNhwc, 2},
     {{.channels = 20, .norm = Norm::kNone}, {1, 5, 5}, Layout::kNchw, 2},
+    {{.channels = 48, .norm = Norm::kBatch, .heads = 3}, {2, 16, 17}, Layout::kNchw, 2},
 };
 
 TEST_CASE("plan, prepare and bind leave nothing behind, and runs allocate nothing") {

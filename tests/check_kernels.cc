@@ -112,9 +112,10 @@ Findings run(Check* check, const Kernels& kernels, Placement placement, bool flu
 /// Wherever buffers lie, and with denormals flushed, the bits are the same.
 Findings run_everywhere(Check* check, const Kernels& kernels) {
   const Findings first = run(check, kernels, Placement::kEnd, false);
-  for (const auto& way : {std::pair{Placement::kBegin, false}, {Placement::kMoved, false}, {Placement::kEnd, true}}) {
-    const Placement placement = way.first;
-    const bool flush = way.second;
+  constexpr std::pair<Placement, bool> kOthers[] = {{Placement::kBegin, false}, {Placement::kMoved, false}, {Placement::kEnd, true}};
+  for (const auto& other : kOthers) {
+    const Placement placement = other.first;
+    const bool flush = other.second;
     CAPTURE(static_cast<int>(placement));
     CAPTURE(flush);
     CHECK(run(check, kernels, placement, flush).digest() == first.digest());

@@ -40,7 +40,7 @@ inline double ulp_error(float actual, double exact) {
 enum class Placement : std::uint8_t {
   kEnd,    ///< right before the second, as near as their alignment lets them
   kBegin,  ///< right after the first
-  kMoved,  ///< somewhere between, each at another residue of its address modulo 64 than the last
+  kMoved,  ///< somewhere between, each at another residue of its address modulo 64 than the last, if its alignment lets it
 };
 
 /// Floats, or doubles, between two pages that nobody may touch. All start as a canary, a NaN that no kernel makes, and so does
@@ -206,7 +206,7 @@ inline constexpr std::size_t kMostLanes = 16;
 inline constexpr std::size_t kEveryTail = 2 * kMostLanes + 1;
 inline constexpr std::size_t kLarger[] = {48, 63, 64, 65, 100, 129, 257};
 
-/// Calls body(a, b) for every pair of tails, and for larger sizes with some; a sample has every tail of one beside some of the other.
+/// Calls body(a, b) for every pair of tails, and for larger sizes with some; a sample has every tail of one with some of the other.
 template <class Body>
 void for_sizes(Body body) {
   for (std::size_t a = 1; a <= kEveryTail; ++a) {

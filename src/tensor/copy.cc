@@ -1,6 +1,7 @@
 #include "tensor/copy.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -62,10 +63,24 @@ void copy_plane(const Kernels& kernels, const std::byte* from, const Plane& plan
   }
 }
 
+/// Asked once, for a virtual machine may take longer to answer than a copy. A constant would have a guard, which is a lock and needs
+/// the C++ runtime.
+CpuFeatures known_features() noexcept {
+  constexpr unsigned kKnown = 1, kAvx2 = 2, kAvx512 = 4, kNeon = 8;
+  static std::atomic<unsigned> known{0};
+  unsigned bits = known.load(std::memory_order_relaxed);
+  if (bits == 0) {
+    const CpuFeatures found = detect_features();
+    bits = kKnown | (found.avx2 ? kAvx2 : 0) | (found.avx512 ? kAvx512 : 0) | (found.neon ? kNeon : 0);
+    known.store(bits, std::memory_order_relaxed);
+  }
+  return {.avx2 = (bits & kAvx2) != 0, .avx512 = (bits & kAvx512) != 0, .neon = (bits & kNeon) != 0};
+}
+
 }  // namespace
 
 Status tensor_isa(Isa wanted, Isa& isa) noexcept {
-  static const CpuFeatures features = detect_features();
+  const CpuFeatures features = known_features();
   return choose_isa(wanted, {.avx2 = features.avx2, .avx512 = features.avx512, .neon = features.neon}, isa);
 }
 

@@ -1,0 +1,85 @@
+#include <pthread.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "harness.h"
+
+/// How much stack a run takes, XNNPACK's part included: a thread runs on a stack that was painted before.
+namespace edgeattn::test {
+namespace {
+
+constexpr std::size_t kMostBytes = 16 << 10;  // what docs/embedding.md tells hosts
+constexpr std::byte kPaint{0xA5};
+
+struct Job {
+  Block* block;
+  const float* x;
+  float* y;
+  bool ok = false;
+  std::byte* top = nullptr;  ///< where the stack of `run` begins
+};
+
+void* run_job(void* argument) {
+  auto& job = *static_cast<Job*>(argument);
+  job.top = static_cast<std::byte*>(__builtin_frame_address(0));
+  job.ok = job.block->run(job.x, job.y).ok();
+  return nullptr;
+}
+
+/// Bytes of stack between the caller of `run` and the deepest byte written.
+std::size_t stack_of(Job& job) {
+  constexpr std::size_t kStackBytes = 512 << 10;
+  const Pages stack(kStackBytes);
+  std::fill(stack.begin(), stack.end(), kPaint);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  REQUIRE(pthread_attr_setstack(&attributes, stack.begin(), kStackBytes) == 0);
+  pthread_t thread;
+  REQUIRE(pthread_create(&thread, &attributes, run_job, &job) == 0);
+  pthread_join(thread, nullptr);
+  pthread_attr_destroy(&attributes);
+  const std::byte* const deepest = std::find_if(stack.begin(), stack.end(), [](std::byte value) { return value != kPaint; });
+  REQUIRE(deepest < job.top);
+  return static_cast<std::size_t>(job.top - deepest);
+}
+
+struct Row {
+  Spec spec;
+  Shape shape;
+  PlanOptions options;
+};
+
+const Row kRows[] = {
+    {{.channels = 64}, {2, 16, 16}, {}},
+    {{.channels = 40, .groups = 8}, {1, 29, 31}, {.layout = Layout::kNhwc}},
+    {{.channels = 33, .groups = 3}, {1, 17, 19}, {.key_block = 32}},
+    {{.channels = 20, .norm = Norm::kNone}, {1, 5, 5}, {}},
+    {{.channels = 48, .norm = Norm::kBatch, .heads = 3}, {2, 16, 17}, {}},
+    {{.channels = 512}, {1, 8, 8}, {}},
+};
+
+TEST_CASE("a run takes at most 16 KiB of stack") {
+  std::size_t most = 0;
+  for (const Row& row : kRows) {
+    CAPTURE(row.spec.channels);
+    for (std::size_t threads : {1, 2}) {  // the calling thread is one of the workers
+      PlanOptions options = row.options;
+      options.threads = threads;
+      TestBlock block(random_weights(row.spec, 62), row.shape, options);
+      std::mt19937_64 engine = random_engine(62);
+      const std::vector<float> x = normal_values(engine, row.shape.batch * row.spec.channels * row.shape.tokens());
+      std::vector<float> y(x.size());
+      Job job{.block = &block.block(), .x = x.data(), .y = y.data()};
+      const std::size_t bytes = stack_of(job);
+      CHECK(job.ok);
+      CHECK(bytes <= kMostBytes);
+      CHECK(same_bits(y, block.run(x)));
+      most = std::max(most, bytes);
+    }
+  }
+  std::printf("stack of a run: %zu bytes at most\n", most);
+}
+
+}  // namespace
+}  // namespace edgeattn::test
