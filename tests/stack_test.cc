@@ -63,7 +63,7 @@ TEST_CASE("a run takes at most 16 KiB of stack") {
   std::size_t most = 0;
   for (const Row& row : kRows) {
     CAPTURE(row.spec.channels);
-    for (std::size_t threads : {1, 2}) {  // the calling thread is one of the workers
+    for (std::size_t threads : {1u, 2u}) {  // the calling thread is one of the workers
       PlanOptions options = row.options;
       options.threads = threads;
       TestBlock block(random_weights(row.spec, 62), row.shape, options);
