@@ -80,8 +80,7 @@ class TestBlock {
     scratch_ = std::make_unique<AlignedBytes>(plan_.scratch_bytes, 4096, shift);
     Prepared prepared;
     REQUIRE_OK(prepare(weights.spec, weights.view(), machine, gemm(), span(*prepared_memory_), prepared));
-    REQUIRE_OK(bind(plan_, prepared, span(*persistent_), span(*scratch_),
-                    pool == nullptr ? pool_.get() : pool, block_));
+    REQUIRE_OK(edgeattn::bind(plan_, prepared, span(*persistent_), span(*scratch_), pool == nullptr ? pool_.get() : pool, block_));
   }
 
   std::vector<float> run(const std::vector<float>& x) {
