@@ -1,12 +1,21 @@
 #!/usr/bin/env bash
-# Builds hardly optimised, with the address and undefined-behaviour sanitizers, and runs the tests; exhaustive ones take a
-# sample. The last line sums up the cases.
+# Builds hardly optimised with sanitizers and runs tests, of which exhaustive ones take a sample: tools/sanitize.sh [address|thread]
+# address (the default) is those of addresses and undefined behaviour, with all tests; thread is that of data races, with those of
+# threads. The last line sums up the cases.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-tools/build.sh sanitize --buildtype=debug --optimization=1 -Db_sanitize=address,undefined -Dtests=enabled -Dbench=disabled
+case ${1:-address} in
+  address) build=sanitize sanitizers=address,undefined targets=() suite=() ;;
+  thread) build=sanitize-thread sanitizers=thread targets=(-- threads_tests) suite=(--suite threads) ;;
+  *)
+    echo "tools/sanitize.sh: expected address or thread, given '$1'" >&2
+    exit 2
+    ;;
+esac
+tools/build.sh "$build" --buildtype=debug --optimization=1 -Db_sanitize="$sanitizers" -Dtests=enabled -Dbench=disabled "${targets[@]}"
 status=0
-UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-  meson test -C build/sanitize --no-rebuild --print-errorlogs || status=$?
-python3 tools/sum_tests.py build/sanitize/meson-logs/testlog.json || status=1
+UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 \
+  meson test -C "build/$build" "${suite[@]}" --no-rebuild --print-errorlogs || status=$?
+python3 tools/sum_tests.py "build/$build/meson-logs/testlog.json" || status=1
 exit "$status"
