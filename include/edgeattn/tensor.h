@@ -111,7 +111,8 @@ constexpr Status narrow(const TensorView<std::type_identity_t<T>>& tensor, std::
     return Status::error(StatusCode::kInvalidArgument, "narrow: ", size, " from ", first, " on is out of range: dim ", d,
                          " has size ", layout.sizes[d]);
   layout.sizes[d] = size;
-  part = {tensor.data() + first * layout.strides[d], layout};
+  // Without elements there need be no memory to point into.
+  part = {layout.elements() == 0 ? tensor.data() : tensor.data() + first * layout.strides[d], layout};
   return {};
 }
 
