@@ -1,6 +1,6 @@
 #include <cstdio>
 
-#include "../examples/sampler/src/allocations.h"
+#include "counted_malloc.h"
 #include "edgeattn/edgeattn.h"
 #include "edgeattn/tensor.h"
 #include "harness.h"
@@ -8,17 +8,14 @@
 namespace edgeattn::test {
 namespace {
 
-using Counts = sampler::AllocationCounts;
-using sampler::count_allocations;
-
 TEST_CASE("what the first probe keeps for the process") {
   const Machine machine = detect_machine();
   Gemm traits;
-  const Counts before = count_allocations();
+  const Counts before = count();
   REQUIRE_OK(gemm_traits(machine, traits));
-  const Counts first = count_allocations();
+  const Counts first = count();
   REQUIRE_OK(gemm_traits(machine, traits));
-  const Counts second = count_allocations();
+  const Counts second = count();
   const long kept_blocks = (first.allocations - before.allocations) - (first.releases - before.releases);
   std::printf("%s and cpuinfo keep %ld blocks of %ld bytes in all for the life of the process\n", traits.name, kept_blocks,
               first.live_bytes - before.live_bytes);
@@ -53,21 +50,21 @@ TEST_CASE("plan, prepare and bind leave nothing behind, and runs allocate nothin
     const PlanOptions options = options_under_test({.layout = row.layout, .threads = row.threads});
     const Gemm& traits = gemm();
 
-    const Counts start = count_allocations();
+    const Counts start = count();
     Plan planned;
     REQUIRE_OK(plan(row.spec, row.shape, options, machine, traits, planned));
-    CHECK(count_allocations().live_bytes == start.live_bytes);
+    CHECK(count().live_bytes == start.live_bytes);
     CHECK(planned.external_bytes == 0);
 
     AlignedBytes memory(planned.prepared_bytes), persistent(planned.persistent_bytes), scratch(planned.scratch_bytes);
-    const Counts prepared_start = count_allocations();
+    const Counts prepared_start = count();
     Prepared prepared;
     REQUIRE_OK(prepare(row.spec, weights.view(), machine, traits, {memory.data(), memory.size()}, prepared));
-    const Counts bind_start = count_allocations();
+    const Counts bind_start = count();
     CHECK(bind_start.live_bytes == prepared_start.live_bytes);
     Block block;
     REQUIRE_OK(bind(planned, prepared, {persistent.data(), persistent.size()}, {scratch.data(), scratch.size()}, pool.get(), block));
-    const Counts run_start = count_allocations();
+    const Counts run_start = count();
     CHECK(run_start.allocations == bind_start.allocations);
     CHECK(run_start.releases == bind_start.releases);
 
@@ -76,7 +73,7 @@ TEST_CASE("plan, prepare and bind leave nothing behind, and runs allocate nothin
     for (int i = 0; i < (sample() ? 12 : 1000); ++i) ok = block.run(x.data(), i % 2 == 0 ? y.data() : x.data(), i % 3 == 0 ? &profile : nullptr).ok() && ok;
     x[5] = __builtin_nanf("");
     ok = block.run(x.data(), y.data()).ok() && ok;
-    const Counts run_end = count_allocations();
+    const Counts run_end = count();
     CHECK(ok);
     CHECK(run_end.allocations == run_start.allocations);
     CHECK(run_end.releases == run_start.releases);
@@ -108,21 +105,21 @@ TEST_CASE("C: planning, preparing and binding leave nothing behind, and runs all
   AlignedBytes plan_memory(edgeattn_plan_bytes());
   (void)gemm();  // what the first probe keeps is counted above
 
-  const Counts start = count_allocations();
+  const Counts start = count();
   REQUIRE(edgeattn_make_plan(plan_memory.data(), plan_memory.size(), &spec, &shape, &options, &plan, nullptr) == EDGEATTN_OK);
-  CHECK(count_allocations().live_bytes == start.live_bytes);
+  CHECK(count().live_bytes == start.live_bytes);
   REQUIRE(edgeattn_describe_plan(plan, &info, nullptr) == EDGEATTN_OK);
   AlignedBytes memory(info.prepared_bytes), persistent(info.persistent_bytes), scratch(info.scratch_bytes);
-  const Counts prepare_start = count_allocations();
+  const Counts prepare_start = count();
   REQUIRE(edgeattn_prepare(plan, &weights, memory.data(), memory.size(), &prepared, nullptr) == EDGEATTN_OK);
-  CHECK(count_allocations().live_bytes == prepare_start.live_bytes);
-  const Counts bind_start = count_allocations();
+  CHECK(count().live_bytes == prepare_start.live_bytes);
+  const Counts bind_start = count();
   REQUIRE(edgeattn_bind(plan, prepared, persistent.data(), persistent.size(), scratch.data(), scratch.size(), pool.get(), &block,
                         nullptr) == EDGEATTN_OK);
   bool ok = true;
   edgeattn_message message;
   for (int i = 0; i < 100; ++i) ok = edgeattn_run(block, x.data(), x.data(), &message) == EDGEATTN_OK && ok;
-  const Counts end = count_allocations();
+  const Counts end = count();
   CHECK(ok);
   CHECK(end.allocations == bind_start.allocations);
   CHECK(end.releases == bind_start.releases);
@@ -139,7 +136,7 @@ TEST_CASE("no operation on tensors allocates") {
   std::vector<float> qkv = normal_values(engine, 2 * 3 * kChannels * kTokens), copy(2 * kChannels * kTokens),
                      scores(2 * kTokens * kTokens);
 
-  const Counts start = count_allocations();
+  const Counts start = count();
   Bmm product;
   TensorView<float> tensor, parts[3], q, k, out, back;
   const auto run = [&] {
@@ -162,18 +159,18 @@ TEST_CASE("no operation on tensors allocates") {
   };
   Status status;
   for (int i = 0; i < 10 && status.ok(); ++i) status = run();
-  const Counts end = count_allocations();
+  const Counts end = count();
   REQUIRE_OK(status);
   CHECK(end.allocations == start.allocations);
   CHECK(end.releases == start.releases);
 }
 
 TEST_CASE("the counter counts") {
-  const Counts before = count_allocations();
+  const Counts before = count();
   auto* pointer = new std::vector<int>(100);
-  CHECK(count_allocations().allocations == before.allocations + 2);
+  CHECK(count().allocations == before.allocations + 2);
   delete pointer;
-  CHECK(count_allocations().releases == before.releases + 2);
+  CHECK(count().releases == before.releases + 2);
 }
 
 }  // namespace

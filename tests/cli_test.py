@@ -10,12 +10,15 @@ import math
 import os
 import pathlib
 import pty
+import resource
 import shlex
+import signal
 import stat
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 import xml.etree.ElementTree
 
@@ -440,9 +443,92 @@ def test_full_device_is_an_error():
     with open("/dev/full", "w", encoding="utf-8") as full:
         result = subprocess.run([*TOOL, "plan", "--shape", "1,64,8,8"], stdout=full, stderr=subprocess.PIPE, check=False)
     assert result.returncode == 1 and b"standard output" in result.stderr
-    result = call("run", "--weights", WEIGHTS, "--prefix", "am.", "--input", ACTIVATIONS, "--tensor", "am.step0.input",
-                  "--output", "/dev/full")
-    assert result.returncode == 1 and "/dev/full" in result.stderr and result.stdout == ""
+    for arguments in (REAL.replace("--output y", "--output /dev/full"), f"{PLAN} --svg /dev/full",
+                      f"fold --weights {WEIGHTS} --prefix am. --output /dev/full",
+                      "bench --shape 1,64,4,4 --reps 1 --svg /dev/full"):
+        result = call(*arguments.split())
+        assert result.returncode == 1 and "/dev/full" in result.stderr and result.stdout == "", (arguments, result)
+        assert "No space left" in result.stderr and result.stderr.count("\n") == 1, result.stderr
+
+
+def test_read_only_places_are_errors():
+    for name, data in (("w", SMALL), ("x", MAP), ("y", b"old")):
+        pathlib.Path(name).write_bytes(data)
+        os.chmod(name, 0o444)
+    os.mkdir("closed")
+    for folder in (".", "closed"):
+        os.chmod(folder, 0o555)
+    somebody = {"user": 65534, "group": 65534} if os.geteuid() == 0 else {}
+    calls = [RUN.replace("--output y", f"--output {output}") + " --groups 2" for output in ("y", "new", "closed/y")]
+    calls += ["fold --weights w --groups 2 --output y", f"{PLAN} --svg new", f"{PLAN} --svg closed/map.svg"]
+    try:
+        for arguments in calls:
+            result = call(*arguments.split(), **somebody)
+            assert result.returncode == 1 and result.stdout == "", (arguments, result)
+            assert "cannot write" in result.stderr and "denied" in result.stderr, (arguments, result.stderr)
+            assert result.stderr.count("\n") == 1, result.stderr
+    except PermissionError:
+        print("  the tool is where only root may start it: not tested")
+    finally:
+        for folder in (".", "closed"):
+            os.chmod(folder, 0o755)
+    assert sorted(os.listdir(".")) == ["closed", "w", "x", "y"] and os.listdir("closed") == []
+    assert pathlib.Path("y").read_bytes() == b"old"
+
+
+def interrupted(arguments, ready, number=signal.SIGINT):
+    """Exit code of a call that gets a signal as soon as `ready()`, and whether it was still running then."""
+    with subprocess.Popen([*TOOL, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          preexec_fn=lambda: signal.signal(number, signal.SIG_DFL)) as process:
+        while not ready() and process.poll() is None:
+            pass
+        running = process.poll() is None
+        process.send_signal(number)
+        output, complaint = process.communicate(timeout=300)
+        assert not running or (output, complaint) == (b"", b""), (output, complaint)
+        return process.returncode, running
+
+
+def test_a_run_that_is_interrupted_writes_nothing():
+    pathlib.Path("w").write_bytes(encoded(ddpm_block(32)))
+    pathlib.Path("x").write_bytes(encoded({"x": ([1, 32, 320, 320], bytes(32 * 320 * 320 * 4))}))
+    for number, old, threads in ((signal.SIGINT, None, "1"), (signal.SIGINT, b"old", "2"), (signal.SIGTERM, b"old", "1")):
+        if old:
+            pathlib.Path("y").write_bytes(old)
+        due = time.monotonic() + 0.7
+        code, running = interrupted((*RUN.split(), "--threads", threads), lambda: time.monotonic() > due, number)
+        assert running and code == -number, (running, code)
+        assert sorted(os.listdir(".")) == ["w", "x"] + (["y"] if old else [])
+        assert not old or pathlib.Path("y").read_bytes() == old
+
+
+def test_an_interrupt_while_writing_leaves_a_whole_file():
+    channels, images = 512, 6000
+    pathlib.Path("w").write_bytes(encoded(ddpm_block(channels)))
+    pathlib.Path("x").write_bytes(encoded({"x": ([images, channels, 1, 2], bytes(images * channels * 2 * 4))}))
+    for _ in range(10):
+        code, caught = interrupted(RUN.split(), lambda: any(name.startswith(".edgeattn-") for name in os.listdir(".")))
+        assert sorted(os.listdir(".")) == ["w", "x", "y"]
+        assert decoded(pathlib.Path("y").read_bytes())["output"][0] == [images, channels, 1, 2]
+        if caught and code == -signal.SIGINT:
+            return
+        os.remove("y")
+    raise AssertionError("no interrupt came while the output was written")
+
+
+def test_threads_that_do_not_start_are_an_error():
+    if "MESON_EXE_WRAPPER" in os.environ:
+        print("  no limit on an emulated stack")
+        return
+    # A stack of more than the address space: the limit is the size that new threads get.
+    limit = (1 << 50, resource.getrlimit(resource.RLIMIT_STACK)[1])
+    pathlib.Path("w").write_bytes(SMALL)
+    pathlib.Path("x").write_bytes(MAP)
+    for arguments in (f"{RUN} --groups 2 --threads 3", "bench --shape 1,64,8,8 --threads 3"):
+        result = call(*arguments.split(), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_STACK, limit))
+        assert result.returncode == 1 and result.stdout == "", result
+        assert "cannot start 3 threads" in result.stderr and result.stderr.count("\n") == 1, result.stderr
+    assert sorted(os.listdir(".")) == ["w", "x"]
 
 
 def test_plan():

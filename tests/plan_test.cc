@@ -2,25 +2,12 @@
 #include <string_view>
 
 #include "harness.h"
+#include "plan_checks.h"
 #include "plan/sizes.h"
 #include "plan/tiles.h"
 
 namespace edgeattn::test {
 namespace {
-
-/// A GEMM library of made-up layout, so that plans of machines that are not here can be made.
-Gemm made_up_gemm(bool packs_at_creation) {
-  Gemm made_up;
-  made_up.probe = [](std::size_t inputs, std::size_t outputs, PanelLayout& layout) noexcept {
-    layout = {.inputs = inputs, .outputs = outputs, .nr = 8, .kr = 1, .sr = 1};
-    return Status{};
-  };
-  made_up.operator_bytes = 2112;
-  made_up.packs_at_creation = packs_at_creation;
-  made_up.mr = 6;
-  made_up.name = "made up";
-  return made_up;
-}
 
 const Machine kBoard{.neon = true, .processors = 4};
 
@@ -70,27 +57,7 @@ TEST_CASE("arguments that no plan can be made of are named") {
   CHECK_FAILS(plan(good, shape, {}, kBoard, Gemm{}, result), StatusCode::kInvalidArgument, "gemm");
 }
 
-void check_map(const Plan& plan) {
-  std::size_t ends[3] = {};
-  for (std::size_t i = 0; i < plan.regions(); ++i) {
-    const Region a = plan.region(i);
-    CAPTURE(a.name);
-    CHECK(a.offset % Plan::kAlignment == 0);
-    CHECK(a.bytes > 0);
-    auto& end = ends[static_cast<std::size_t>(a.space)];
-    end = std::max(end, a.offset + a.bytes);
-    for (std::size_t j = 0; j < i; ++j) {
-      const Region b = plan.region(j);
-      if (a.space != b.space || a.offset >= b.offset + b.bytes || b.offset >= a.offset + a.bytes) continue;
-      CAPTURE(b.name);
-      CHECK((a.last < b.first || b.last < a.first));  // bytes in common: lives must not be
-      CHECK((a.slot == b.slot || a.slot == Region::kShared || b.slot == Region::kShared));
-    }
-  }
-  CHECK(ends[0] == plan.prepared_bytes);
-  CHECK(ends[1] == plan.persistent_bytes);
-  CHECK(ends[2] == plan.scratch_bytes);
-}
+void check_map(const Plan& plan) { CHECK(fault_of_map(plan) == ""); }
 
 TEST_CASE("regions that are alive together never share bytes, and the totals are exact") {
   std::mt19937_64 engine = random_engine(31);

@@ -234,6 +234,14 @@ constexpr int computed_by_the_compiler() {
 }
 static_assert(computed_by_the_compiler() == 6);
 
+/// The compiler refuses to move a null pointer.
+constexpr bool a_part_of_nothing_is_nowhere() {
+  TensorView<int> nothing, part, parts[2];
+  return wrap({}, {0, 5}, nothing).ok() && narrow(nothing, 1, 2, 3, part).ok() && part.data() == nullptr &&
+         split(nothing, {2, 3}, 1, parts).ok() && parts[1].data() == nullptr && parts[1].size(1) == 3;
+}
+static_assert(a_part_of_nothing_is_nowhere());
+
 static_assert(std::is_convertible_v<TensorView<int>, TensorView<const int>>);
 static_assert(!std::is_convertible_v<TensorView<const int>, TensorView<int>>);
 static_assert(!std::is_convertible_v<TensorView<int>, TensorView<const float>>);

@@ -201,6 +201,26 @@ TEST_CASE("write: a file that may not be written is not replaced") {
   CHECK(read_file(folder / "old") == "kept");
 }
 
+TEST_CASE("write: the caller's signals are as before") {
+  const TempDirectory folder;
+  static int seen = 0;
+  seen = 0;
+  const auto old_handler = std::signal(SIGTERM, [](int) { ++seen; });
+  sigset_t mask, before, after;
+  ::sigemptyset(&mask);
+  ::sigaddset(&mask, SIGHUP);
+  REQUIRE(::pthread_sigmask(SIG_BLOCK, &mask, nullptr) == 0);
+  REQUIRE(::pthread_sigmask(SIG_BLOCK, nullptr, &before) == 0);
+  REQUIRE(write_values(folder / "out").ok());
+  REQUIRE(::pthread_sigmask(SIG_BLOCK, nullptr, &after) == 0);
+  for (const int number : {SIGHUP, SIGINT, SIGTERM, SIGPIPE})
+    CHECK(::sigismember(&before, number) == ::sigismember(&after, number));
+  std::raise(SIGTERM);
+  CHECK(seen == 1);
+  REQUIRE(::pthread_sigmask(SIG_UNBLOCK, &mask, nullptr) == 0);
+  std::signal(SIGTERM, old_handler);
+}
+
 TEST_CASE("write: a temporary file of somebody else is left alone") {
   const TempDirectory folder;
   const std::string taken = folder / (".edgeattn-" + std::to_string(::getpid()) + "-0.tmp");
@@ -239,6 +259,9 @@ TEST_CASE("write: several tensors, and metadata") {
   CHECK(values == one);
   CHECK(file.metadata() == io::Metadata{{"another", ""}, {"key", "a \"value\""}});
 
+  const Status twice_told = io::write_safetensors(path, tensors, {{"key", "a"}, {"key", "b"}});
+  CHECK(twice_told.code() == StatusCode::kInvalidArgument);
+  CHECK(std::string(twice_told.message()).find("expected key 'key' once, given twice") != std::string::npos);
   const std::vector<io::NamedTensor> twice = {{"a", {}, one}, {"a", {}, one}};
   const Status status = io::write_safetensors(path, twice);
   CHECK(status.code() == StatusCode::kInvalidArgument);

@@ -6,7 +6,7 @@ set -euo pipefail
 # A tool may come from elsewhere than from its package; a library is looked for as a package.
 declare -A tool_of=([g++]=g++ [meson]=meson [ninja-build]=ninja [pkg-config]=pkg-config [python3]=python3
                      [mmdebstrap]=mmdebstrap [make]=make [cmake]=cmake [dpkg-dev]=dpkg-shlibdeps [qemu-user]=qemu-aarch64
-                     [llvm-19]=llvm-mca-19 [g++-aarch64-linux-gnu]=aarch64-linux-gnu-g++
+                     [llvm-19]=llvm-mca-19 [clang]=clang++ [g++-aarch64-linux-gnu]=aarch64-linux-gnu-g++
                      [g++-arm-linux-gnueabihf]=arm-linux-gnueabihf-g++ [g++-x86-64-linux-gnu]=x86_64-linux-gnu-g++)
 wanted=(g++ meson ninja-build pkg-config python3 libxnnpack-dev libpthreadpool-dev nlohmann-json3-dev libcli11-dev
         libpng-dev doctest-dev)

@@ -63,7 +63,8 @@ EDGEATTN_API Status prepared_bytes(const Spec& spec, const Gemm& gemm, std::size
 /// Folds weights as trained, and packs what `fold` gives into `memory`.
 ///
 /// @param memory  at least prepared_bytes, aligned to 64
-/// kInvalidArgument names a tensor that is missing or not finite, also when the folded product is not; kTooSmall.
+/// kInvalidArgument names a tensor that is missing or not finite, also when the folded product is not; kTooSmall; kOutOfMemory:
+/// from the probe, which takes temporary memory.
 EDGEATTN_API Status prepare(const Spec& spec, const Weights& weights, const Machine& machine, const Gemm& gemm,
                             std::span<std::byte> memory, Prepared& prepared) noexcept;
 

@@ -138,7 +138,8 @@ struct pthreadpool;
 /// memory. edgeattn_make_plan does that too: this is for hosts that use XNNPACK themselves, which with its API of 2022 (Debian
 /// 12) call it before their own xnn_initialize. What XNNPACK keeps for the life of the process is allocated here.
 ///
-/// EDGEATTN_GEMM when XNNPACK cannot be used, or was initialised by the host already. Thread-safe.
+/// EDGEATTN_GEMM when XNNPACK cannot be used, or was initialised by the host already; EDGEATTN_OUT_OF_MEMORY, which stays when
+/// it comes from inside the process's first call. Thread-safe.
 EDGEATTN_EXPORT edgeattn_status edgeattn_initialize(edgeattn_message* message);
 
 /// Bytes of a plan: some kilobytes, the same for every plan of this version of the library. Thread-safe.
@@ -152,7 +153,7 @@ EDGEATTN_EXPORT size_t edgeattn_plan_bytes(void);
 /// @param options  null for one thread, NCHW, and what the plan chooses
 /// EDGEATTN_INVALID_ARGUMENT: a value that no block can have; EDGEATTN_UNSUPPORTED: an instruction set that the processor or
 /// the build lacks; EDGEATTN_TOO_SMALL: `memory`, or the budget, with the least that works;
-/// EDGEATTN_GEMM: see edgeattn_initialize. Thread-safe.
+/// EDGEATTN_GEMM and EDGEATTN_OUT_OF_MEMORY: see edgeattn_initialize. Thread-safe.
 EDGEATTN_EXPORT edgeattn_status edgeattn_make_plan(void* memory, size_t memory_bytes, const edgeattn_spec* spec,
                                                    const edgeattn_shape* shape, const edgeattn_options* options,
                                                    edgeattn_plan** plan, edgeattn_message* message);
@@ -193,7 +194,7 @@ EDGEATTN_EXPORT edgeattn_status edgeattn_sum_memory(const edgeattn_plan* const* 
 /// @param plan    any plan of the spec that the weights belong to; other plans of that spec may use the result
 /// @param memory  at least prepared_bytes of the plan
 /// EDGEATTN_INVALID_ARGUMENT names a tensor that is missing or not finite, also when the folded product is not;
-/// EDGEATTN_TOO_SMALL. Thread-safe, for different memory.
+/// EDGEATTN_TOO_SMALL; EDGEATTN_OUT_OF_MEMORY: packing is probed with temporary memory. Thread-safe, for different memory.
 EDGEATTN_EXPORT edgeattn_status edgeattn_prepare(const edgeattn_plan* plan, const edgeattn_weights* weights, void* memory,
                                                  size_t memory_bytes, const edgeattn_prepared** prepared,
                                                  edgeattn_message* message);

@@ -69,7 +69,8 @@ struct NamedTensor {
 };
 
 /// Writes float32 tensors. To a temporary name beside `path`, which is then renamed, unless `path` exists and is no regular
-/// file: that is written directly. kIo names the path and the reason; then nothing is left behind and an old file is untouched.
+/// file: that is written directly. kIo and kOutOfMemory name the path and the reason; then nothing is left behind and an old file is
+/// untouched. Meanwhile the calling thread holds back SIGINT, SIGTERM and SIGHUP, so that they leave no temporary file either.
 EDGEATTN_API Status write_safetensors(const std::string& path, std::span<const NamedTensor> tensors,
                                       const Metadata& metadata = {}) noexcept;
 /// The same for one tensor.

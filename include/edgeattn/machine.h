@@ -94,7 +94,7 @@ struct Gemm {
 ///
 /// Thread-safe. kGemm when XNNPACK cannot be used: it was initialised by the host before edgeattn could give it its
 /// allocator (call gemm_traits before the host's own xnn_initialize), the processor is too old, or the layout of the
-/// packed operands is not understood.
+/// packed operands is not understood. kOutOfMemory; when the process's first call fails so inside XNNPACK, all later ones do.
 EDGEATTN_API Status gemm_traits(const Machine& machine, Gemm& gemm) noexcept;
 
 }  // namespace edgeattn

@@ -148,7 +148,7 @@ struct EDGEATTN_API Plan {
 ///
 /// kInvalidArgument: a size of zero, groups or heads that do not divide C, eps that is not positive, sizes that overflow;
 /// kUnsupported: an ISA that the machine or the build lacks; kTooSmall: the budget, with the least that works by the plan's own cuts;
-/// kGemm: from the probe.
+/// kGemm, kOutOfMemory: from the probe.
 EDGEATTN_API Status plan(const Spec& spec, const Shape& shape, const PlanOptions& options, const Machine& machine,
                          const Gemm& gemm, Plan& plan) noexcept;
 

@@ -1,11 +1,31 @@
 #include "cli/bound_block.h"
 
+#include <exception>
+#include <latch>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "cli/failure.h"
 #include "cli/stopwatch.h"
 
 namespace edgeattn::cli {
+namespace {
+
+/// Throws Failure if the system does not start the threads of a pool: pthreadpool would wait for them forever.
+void rehearse_pool(std::size_t count) {
+  std::latch release(1);
+  std::vector<std::jthread> threads;
+  try {
+    while (threads.size() + 1 < count) threads.emplace_back([&] { release.wait(); });
+  } catch (const std::exception& error) {
+    release.count_down();
+    throw Failure("cannot start " + std::to_string(count) + " threads: " + error.what());
+  }
+  release.count_down();
+}
+
+}  // namespace
 
 PlannedBlock plan_block(const Spec& spec, const Shape& shape, const BlockOptions& options, const std::string& context) {
   PlannedBlock planned{.machine = detect_machine(), .gemm = {}, .plan = {}};
@@ -30,6 +50,7 @@ BoundBlock::BoundBlock(const PlannedBlock& planned, const io::BlockWeights& weig
       persistent_("persistent memory", planned.plan.persistent_bytes),
       scratch_("scratch", planned.plan.scratch_bytes) {
   if (const std::size_t threads = planned.plan.threads; threads > 1) {
+    rehearse_pool(threads);
     pool_.reset(pthreadpool_create(threads));
     if (pool_ == nullptr) throw Failure("cannot start " + std::to_string(threads) + " threads");
   }

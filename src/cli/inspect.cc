@@ -1,28 +1,32 @@
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "cli/command.h"
 #include "cli/failure.h"
 #include "cli/text.h"
 #include "edgeattn/io.h"
+#include "io/json_text.h"
 
 namespace edgeattn::cli {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 std::string json_report(const io::SafetensorsFile& file, const std::vector<io::BlockEntry>& entries) {
-  Json tensors = Json::array();
-  for (const io::TensorInfo& tensor : file.tensors())
-    tensors.push_back({{"name", tensor.name}, {"dtype", tensor.dtype_name}, {"shape", tensor.shape}});
-  Json blocks = Json::array();
-  for (const io::BlockEntry& block : entries)
-    blocks.push_back({{"prefix", block.prefix},
-                      {"style", block.style},
-                      {"channels", block.channels},
-                      {"norm", to_string(block.norm)}});
-  return Json{{"tensors", tensors}, {"blocks", blocks}}.dump() + "\n";
+  const std::string tensors = io::json_array(file.tensors(), [](const io::TensorInfo& tensor) {
+    return io::JsonObject()
+        .add("name", tensor.name)
+        .add("dtype", tensor.dtype_name)
+        .add_json("shape", io::json_array(tensor.shape))
+        .text();
+  });
+  const std::string blocks = io::json_array(entries, [](const io::BlockEntry& block) {
+    return io::JsonObject()
+        .add("prefix", block.prefix)
+        .add("style", block.style)
+        .add("channels", block.channels)
+        .add("norm", to_string(block.norm))
+        .text();
+  });
+  return io::JsonObject().add_json("tensors", tensors).add_json("blocks", blocks).text() + "\n";
 }
 
 /// What the file does not tell: "; needs --eps, --heads".

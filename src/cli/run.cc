@@ -1,4 +1,3 @@
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "cli/stopwatch.h"
 #include "cli/text.h"
 #include "edgeattn/io.h"
+#include "io/json_text.h"
 
 namespace edgeattn::cli {
 namespace {
@@ -36,25 +36,26 @@ Outcome run_block(const io::BlockWeights& weights, const Shape& shape, const Run
 
 std::string json_report(const Outcome& outcome) {
   const Plan& plan = outcome.plan;
-  nlohmann::ordered_json object = {
-      {"shape", {plan.shape.batch, plan.spec.channels, plan.shape.height, plan.shape.width}},
-      {"layout", to_string(plan.layout)},
-      {"threads", plan.threads},
-      {"isa", to_string(plan.isa)},
-      {"norm", to_string(plan.spec.norm)},
-      {"groups", plan.spec.norm == Norm::kGroup ? nlohmann::ordered_json(plan.spec.groups) : nullptr},
-      {"eps", plan.spec.norm != Norm::kNone ? nlohmann::ordered_json(plan.spec.eps) : nullptr},
-      {"heads", plan.spec.heads},
-      {"residual", plan.spec.residual},
-      {"rescale_output", plan.spec.rescale_output},
-      {"prepared_bytes", plan.prepared_bytes},
-      {"persistent_bytes", plan.persistent_bytes},
-      {"scratch_bytes", plan.scratch_bytes},
-      {"bind_ms", outcome.bind_ms},
-      {"run_ms", outcome.run_ms},
-  };
-  if (outcome.max_abs_error) object["max_abs_error"] = *outcome.max_abs_error;
-  return object.dump() + "\n";
+  const std::size_t shape[] = {plan.shape.batch, plan.spec.channels, plan.shape.height, plan.shape.width};
+  const auto or_null = [](bool present, auto value) { return present ? io::json_value(value) : "null"; };
+  io::JsonObject object;
+  object.add_json("shape", io::json_array(shape))
+      .add("layout", to_string(plan.layout))
+      .add("threads", plan.threads)
+      .add("isa", to_string(plan.isa))
+      .add("norm", to_string(plan.spec.norm))
+      .add_json("groups", or_null(plan.spec.norm == Norm::kGroup, plan.spec.groups))
+      .add_json("eps", or_null(plan.spec.norm != Norm::kNone, plan.spec.eps))
+      .add("heads", plan.spec.heads)
+      .add("residual", plan.spec.residual)
+      .add("rescale_output", plan.spec.rescale_output)
+      .add("prepared_bytes", plan.prepared_bytes)
+      .add("persistent_bytes", plan.persistent_bytes)
+      .add("scratch_bytes", plan.scratch_bytes)
+      .add("bind_ms", outcome.bind_ms)
+      .add("run_ms", outcome.run_ms);
+  if (outcome.max_abs_error) object.add("max_abs_error", *outcome.max_abs_error);
+  return object.text() + "\n";
 }
 
 std::string text_report(const Outcome& outcome, const io::BlockWeights& weights, const RunOptions& options) {

@@ -5,6 +5,7 @@
 
 #include "edgeattn/machine.h"
 #include "edgeattn/status.h"
+#include "thread_sanitizer.h"
 
 namespace edgeattn {
 
@@ -24,6 +25,9 @@ inline constexpr std::size_t kInputPaddingBytes = 16;
 struct Operator {
   void* object = nullptr;          ///< xnn_operator_t
   const void** operand = nullptr;  ///< where the operator looks for its packed operand
+#if EDGEATTN_TSAN
+  OperatorShape shape = {};        ///< what of its arguments a product touches
+#endif
 };
 
 /// The name that gemm_traits gives in Gemm::name.

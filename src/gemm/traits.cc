@@ -162,15 +162,22 @@ std::size_t microkernel_rows(const Machine& machine) noexcept {
 }  // namespace
 
 Status gemm_traits(const Machine& machine, Gemm& gemm) noexcept {
-  if (const xnn_status status = xnn_initialize(&arena_allocator()); status != xnn_status_success)
+  const xnn_status status = xnn_initialize(&arena_allocator());
+  // That is any failure of cpuinfo, which tries only once in a process.
+  if (status == xnn_status_out_of_memory)
+    return Status::error(StatusCode::kOutOfMemory, "XNNPACK cannot run in this process: it could not find out about the ",
+                         "processor, for want of memory or of /proc and /sys");
+  if (status != xnn_status_success)
     return Status::error(StatusCode::kGemm, "XNNPACK cannot run on this processor: xnn_initialize returned ",
                          static_cast<std::size_t>(status));
-  EDGEATTN_TRY(find_operand(gemm.operator_bytes, gemm.operand_offset));
-  EDGEATTN_TRY(check_operands(gemm.operand_offset));
-  gemm.packs_at_creation = xnnpack::kPacksAtCreation;
-  gemm.mr = microkernel_rows(machine);
-  gemm.name = xnnpack::kName;
-  gemm.probe = probe_layout;
+  Gemm traits;
+  EDGEATTN_TRY(find_operand(traits.operator_bytes, traits.operand_offset));
+  EDGEATTN_TRY(check_operands(traits.operand_offset));
+  traits.packs_at_creation = xnnpack::kPacksAtCreation;
+  traits.mr = microkernel_rows(machine);
+  traits.name = xnnpack::kName;
+  traits.probe = probe_layout;
+  gemm = traits;
   return {};
 }
 

@@ -1,5 +1,7 @@
 #include "errors.h"
 
+#include <cerrno>
+
 namespace edgeattn::io {
 namespace {
 
@@ -35,6 +37,7 @@ Shown::Shown(std::string_view text) noexcept {
 }
 
 Status system_error(StatusCode code, std::string_view path, const char* what, int error) {
+  if (error == ENOMEM) code = StatusCode::kOutOfMemory;
   return file_error(code, path, what, ": ", std::generic_category().message(error).c_str());
 }
 

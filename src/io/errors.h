@@ -34,7 +34,7 @@ Status tensor_error(StatusCode code, std::string_view path, std::string_view ten
   return file_error(code, path, "tensor '", Shown(tensor).c_str(), "': ", parts...);
 }
 
-/// `path: what: reason`, with the reason of an errno.
+/// `path: what: reason`, with the reason of an errno; kOutOfMemory for ENOMEM.
 Status system_error(StatusCode code, std::string_view path, const char* what, int error);
 
 /// Returns what `body` returns; exceptions become statuses: kOutOfMemory, or `otherwise` for any but std::bad_alloc.

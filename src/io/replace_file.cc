@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <initializer_list>
 #include <memory>
 #include <utility>
 
@@ -20,28 +21,43 @@ namespace {
 constexpr mode_t kPermissions = 0777;
 constexpr mode_t kNewFileMode = 0666;  // the umask takes from it
 
-/// While it lives, writing to a pipe that nobody reads is an error of this thread, not a signal that ends the process.
-class PipeSignalBlocked {
+/// While it lives, these signals do not reach the calling thread. What the process was sent meanwhile comes when it ends.
+class SignalsBlocked {
  public:
-  PipeSignalBlocked() noexcept {
-    ::sigemptyset(&pipe_);
-    ::sigaddset(&pipe_, SIGPIPE);
+  explicit SignalsBlocked(std::initializer_list<int> signals) noexcept {
+    sigset_t set;
+    ::sigemptyset(&set);
+    for (const int signal : signals) ::sigaddset(&set, signal);
+    ::pthread_sigmask(SIG_BLOCK, &set, &old_mask_);
+  }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &old_mask_, nullptr); }
+
+ private:
+  sigset_t old_mask_{};
+};
+
+/// While it lives, writing to a pipe that nobody reads is an error of this thread, not a signal that ends the process.
+class PipeSignalDropped {
+ public:
+  PipeSignalDropped() noexcept {
     sigset_t pending;
     ::sigpending(&pending);
     was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
-    ::pthread_sigmask(SIG_BLOCK, &pipe_, &old_mask_);
   }
-  PipeSignalBlocked(const PipeSignalBlocked&) = delete;
-  PipeSignalBlocked& operator=(const PipeSignalBlocked&) = delete;
-  ~PipeSignalBlocked() {
+  PipeSignalDropped(const PipeSignalDropped&) = delete;
+  PipeSignalDropped& operator=(const PipeSignalDropped&) = delete;
+  ~PipeSignalDropped() {
+    sigset_t pipe;
+    ::sigemptyset(&pipe);
+    ::sigaddset(&pipe, SIGPIPE);
     const timespec no_wait{};
-    if (!was_pending_) static_cast<void>(::sigtimedwait(&pipe_, nullptr, &no_wait));
-    ::pthread_sigmask(SIG_SETMASK, &old_mask_, nullptr);
+    if (!was_pending_) static_cast<void>(::sigtimedwait(&pipe, nullptr, &no_wait));
   }
 
  private:
-  sigset_t pipe_{};
-  sigset_t old_mask_{};
+  SignalsBlocked blocked_{SIGPIPE};
   bool was_pending_ = false;
 };
 
@@ -104,7 +120,7 @@ int write_all(int descriptor, std::span<const Bytes> parts) {
 
 /// 0 or an errno.
 int write_directly(const std::string& path, std::span<const Bytes> parts) {
-  const PipeSignalBlocked blocked;
+  const PipeSignalDropped dropped;
   Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
   if (!file.is_open()) return errno;
   if (const int error = write_all(file.get(), parts)) return error;
@@ -116,6 +132,7 @@ int write_directly(const std::string& path, std::span<const Bytes> parts) {
 int write_and_rename(const std::string& target, const struct stat* old, std::span<const Bytes> parts) {
   if (old != nullptr && ::access(target.c_str(), W_OK) != 0) return errno;
   const mode_t mode = old != nullptr ? old->st_mode & kPermissions : kNewFileMode;
+  const SignalsBlocked blocked{SIGHUP, SIGINT, SIGTERM};
   TemporaryFile temporary;
   if (!temporary.create(target.substr(0, target.rfind('/') + 1), mode)) return errno;
   if (const int error = write_all(temporary.descriptor(), parts)) return error;

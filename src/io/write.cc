@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -8,6 +7,7 @@
 #include "edgeattn/io.h"
 #include "errors.h"
 #include "header.h"
+#include "json_text.h"
 #include "replace_file.h"
 
 namespace edgeattn::io {
@@ -15,15 +15,24 @@ namespace {
 
 /// Length and JSON of the header, padded so that the data begins at a multiple of 8.
 std::string header_of(std::span<const NamedTensor> tensors, const Metadata& metadata) {
-  nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  for (const auto& [key, value] : metadata) header[kMetadataKey][key] = value;
+  JsonObject header;
+  if (!metadata.empty()) {
+    JsonObject pairs;
+    for (const auto& [key, value] : metadata) pairs.add(key, value);
+    header.add_json(kMetadataKey, pairs.text());
+  }
   std::size_t end = 0;
   for (const NamedTensor& tensor : tensors) {
     const std::size_t begin = end;
     end += tensor.values.size_bytes();
-    header[tensor.name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {begin, end}}};
+    const std::size_t offsets[] = {begin, end};
+    header.add_json(tensor.name, JsonObject()
+                                     .add("dtype", "F32")
+                                     .add_json("shape", json_array(tensor.shape))
+                                     .add_json("data_offsets", json_array(offsets))
+                                     .text());
   }
-  std::string json = header.dump();
+  std::string json = header.text();
   json.resize((json.size() + 7) / 8 * 8, ' ');
 
   std::string length(8, '\0');
@@ -41,14 +50,21 @@ Status check(const std::string& path, const NamedTensor& tensor) {
                       tensor.values.size());
 }
 
-/// A name given twice would make a file that no reader accepts.
-Status check_names(const std::string& path, std::span<const NamedTensor> tensors) {
-  std::vector<std::string_view> names;
+/// A name or key given twice would make a file that no reader accepts.
+Status check_names(const std::string& path, std::span<const NamedTensor> tensors, const Metadata& metadata) {
+  std::vector<std::string_view> names, keys;
   for (const NamedTensor& tensor : tensors) names.push_back(tensor.name);
-  std::ranges::sort(names);
-  const auto twice = std::ranges::adjacent_find(names);
-  if (twice == names.end()) return {};
-  return tensor_error(StatusCode::kInvalidArgument, path, *twice, "expected once, given twice");
+  for (const auto& [key, value] : metadata) keys.push_back(key);
+  const auto find_twice = [](std::vector<std::string_view>& words) {
+    std::ranges::sort(words);
+    return std::ranges::adjacent_find(words);
+  };
+  if (const auto twice = find_twice(names); twice != names.end())
+    return tensor_error(StatusCode::kInvalidArgument, path, *twice, "expected once, given twice");
+  if (const auto twice = find_twice(keys); twice != keys.end())
+    return file_error(StatusCode::kInvalidArgument, path, kMetadataKey, ": expected key '", Shown(*twice).c_str(),
+                      "' once, given twice");
+  return {};
 }
 
 }  // namespace
@@ -57,7 +73,7 @@ Status write_safetensors(const std::string& path, std::span<const NamedTensor> t
                          const Metadata& metadata) noexcept {
   return guarded(StatusCode::kInvalidArgument, path, [&]() -> Status {
     for (const NamedTensor& tensor : tensors) EDGEATTN_TRY(check(path, tensor));
-    EDGEATTN_TRY(check_names(path, tensors));
+    EDGEATTN_TRY(check_names(path, tensors, metadata));
     const std::string header = header_of(tensors, metadata);
     std::vector<Bytes> parts = {std::as_bytes(std::span(header))};
     for (const NamedTensor& tensor : tensors) parts.push_back(std::as_bytes(tensor.values));

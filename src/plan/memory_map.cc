@@ -29,13 +29,12 @@ std::size_t place(std::span<Region> regions) noexcept {
   for (std::size_t i = 0; i < sorted.size(); ++i) {
     Region& region = *sorted[i];
     region.offset = 0;
-    for (std::size_t j = 0; j < i; ++j) {
+    for (std::size_t j = 0; j < i;) {
       const Region& placed = *sorted[j];
       const bool clash = alive_together(region, placed) && region.offset < add(placed.offset, placed.bytes) &&
                          placed.offset < add(region.offset, region.bytes);
-      if (!clash) continue;
-      region.offset = add(placed.offset, placed.bytes);
-      j = static_cast<std::size_t>(-1);  // look again from the first
+      if (clash) region.offset = add(placed.offset, placed.bytes);
+      j = clash ? 0 : j + 1;  // after a move, look again from the first
     }
     end = std::max(end, add(region.offset, region.bytes));
   }

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "edgeattn/plan.h"
+#include "thread_sanitizer.h"
 
 namespace edgeattn {
 
@@ -40,7 +41,7 @@ inline constexpr std::size_t kStatisticsTokens = 512;
 inline constexpr std::size_t kOperatorsPerSlot = 5;
 
 /// Room for what block/ keeps of each slot, and of each set of operands.
-inline constexpr std::size_t kSlotBytes = 192;
+inline constexpr std::size_t kSlotBytes = EDGEATTN_TSAN ? 384 : 192;
 inline constexpr std::size_t kWorkBytes = 128;
 
 /// Fills in regions and bytes of a plan whose spec, shape, tiles, layouts and strides are set. A size that does not fit
