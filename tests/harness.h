@@ -92,7 +92,7 @@ class TestBlock {
     REQUIRE_OK(bind_with(persistent_->span(), scratch_->span()));
   }
   Status bind_with(std::span<std::byte> persistent, std::span<std::byte> scratch) {
-    return bind(plan_, prepared_, persistent, scratch, pool_, block_);
+    return edgeattn::bind(plan_, prepared_, persistent, scratch, pool_, block_);
   }
 
   std::vector<float> run(const std::vector<float>& x) {
