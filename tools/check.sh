@@ -15,7 +15,7 @@ fi
 
 suite tools/test.sh
 suite tools/planted.sh
-suite tools/sanitize.sh
+suite tools/sanitize.sh address
 suite tools/sanitize.sh thread
 suite tools/tidy.sh
 suite tools/fuzz.sh "$seconds"
