@@ -47,10 +47,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--library", required=True, metavar="FILE", help="libedgeattn.so")
     parser.add_argument("--output", default="digits.png", metavar="FILE", help="the PNG to write (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N", help="for both (default: all, %(default)s)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N", help="of PyTorch (default: all, %(default)s)")
+    parser.add_argument("--pool", type=int, default=1, metavar="N",
+                        help="threads of edgeattn's own pool (default: %(default)s, the calling thread without a pool)")
     arguments = parser.parse_args()
-    if arguments.threads < 1:
-        parser.error("--threads: expected at least 1")
+    if min(arguments.threads, arguments.pool) < 1:
+        parser.error("--threads and --pool: expected at least 1")
     torch.set_num_threads(arguments.threads)
 
     library = edgeattn.Library(arguments.library)
@@ -59,13 +61,13 @@ def main():
     expected, pure_seconds = draw(pure, noise, "PyTorch ")
 
     host = load_unet()
-    total = replace_attention(host, shapes_seen(host, noise[0], 0, torch.arange(10)), library, arguments.threads)
+    total = replace_attention(host, shapes_seen(host, noise[0], 0, torch.arange(10)), library, arguments.pool)
     images, host_seconds = draw(host, noise, "edgeattn")
     write_sheet(images, arguments.output)
 
     difference = (images - expected).abs().max().item()
     committed = (expected - load_file(DATA / "images.safetensors")["images"]).abs().max().item()
-    print(f"threads     {arguments.threads}; PyTorch {torch.__version__}, edgeattn {library.version}")
+    print(f"threads     {arguments.threads} of PyTorch {torch.__version__}, {arguments.pool} of edgeattn {library.version}")
     print(f"time        {pure_seconds:.2f} s in PyTorch alone, {host_seconds:.2f} s with attention by edgeattn; {STEPS} steps")
     print(f"memory      {total.prepared_bytes} bytes prepared, {total.persistent_bytes} persistent, {total.scratch_bytes} scratch")
     print(f"difference  {difference:.3g} at most between the two, of {MOST_DIFFERENCE:g} allowed")
