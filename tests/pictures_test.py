@@ -57,7 +57,8 @@ def compare_plans(made, committed):
     for name, (phases, size) in new.items():
         old_phases, old_size = old[name]
         assert phases == old_phases, f"{name}: other phases"
-        assert max(size, old_size) < SMALL_BYTES or abs(size - old_size) <= TOLERANCE * old_size, f"{name}: {size}, not {old_size} bytes"
+        alike = max(size, old_size) < SMALL_BYTES or abs(size - old_size) <= TOLERANCE * old_size
+        assert alike, f"{name}: {size}, not {old_size} bytes"
 
 
 def check(picture, arguments, keep):
