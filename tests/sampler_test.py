@@ -5,6 +5,7 @@ All 200 steps against what PyTorch drew out of the same noise, the PNG, and what
 """
 import os
 import pathlib
+import pty
 import re
 import struct
 import subprocess
@@ -96,6 +97,22 @@ def test_threads_change_no_pixel_and_allocate_nothing():
         assert f"5 steps on {threads} thread" in report["images"] and allocates_nothing(report), report
         sheets.append(pathlib.Path("sheet.png").read_bytes())
     assert sheets[0] == sheets[1] == sheets[2]
+
+
+def test_a_bar_on_a_terminal_allocates_nothing():
+    try:
+        leader, follower = pty.openpty()
+    except OSError:
+        print("  no terminals here: only their absence tested")
+        return
+    command = [SAMPLER, *f"{GIVEN} --steps 2 --threads 1 --output digits.png".split()]
+    with os.fdopen(leader, "rb", buffering=0) as terminal:
+        result = subprocess.run(command, stderr=follower, stdout=subprocess.PIPE, text=True, timeout=600, check=True)
+        shown = terminal.read(10000).decode()
+        os.close(follower)
+    half, whole = "[" + "#" * 20 + "." * 20 + "] 1 of 2 steps", "[" + "#" * 40 + "] 2 of 2 steps"
+    assert shown == f"\rdrawing {half}\rdrawing {whole}\r\033[K", repr(shown)
+    assert "allocated   0 times between the first step and the last, released 0 times" in result.stdout, result.stdout
 
 
 def test_fails_where_images_differ():
