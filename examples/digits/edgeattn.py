@@ -158,6 +158,8 @@ class Prepared:
 
 
 class Block:
+    """A block bound to its memory: one run at a time, also of all blocks on one scratch memory."""
+
     def __init__(self, plan, prepared, scratch, pool):
         self._persistent = Memory(plan.info.persistent_bytes)
         self._held = prepared, scratch, pool

@@ -69,7 +69,8 @@ def main():
     committed = (expected - load_file(DATA / "images.safetensors")["images"]).abs().max().item()
     print(f"threads     {arguments.threads} of PyTorch {torch.__version__}, {arguments.pool} of edgeattn {library.version}")
     print(f"time        {pure_seconds:.2f} s in PyTorch alone, {host_seconds:.2f} s with attention by edgeattn; {STEPS} steps")
-    print(f"memory      {total.prepared_bytes} bytes prepared, {total.persistent_bytes} persistent, {total.scratch_bytes} scratch")
+    print(f"memory      {total.prepared_bytes} bytes prepared, {total.persistent_bytes} persistent, "
+          f"{total.scratch_bytes} scratch")
     print(f"difference  {difference:.3g} at most between the two, of {MOST_DIFFERENCE:g} allowed")
     print(f"reference   {committed:.3g} at most between PyTorch here and {DATA.name}/images.safetensors")
     print(f"output      {arguments.output}")

@@ -24,7 +24,7 @@ constexpr mode_t kNewFileMode = 0666;  // the umask takes from it
 /// While it lives, these signals do not reach the calling thread. What the process was sent meanwhile comes when it ends.
 class SignalsBlocked {
  public:
-  explicit SignalsBlocked(std::initializer_list<int> signals) noexcept {
+  SignalsBlocked(std::initializer_list<int> signals) noexcept {
     sigset_t set;
     ::sigemptyset(&set);
     for (const int signal : signals) ::sigaddset(&set, signal);

@@ -37,6 +37,8 @@ Convolution::Convolution(const edgeattn::io::SafetensorsFile& file, const std::s
     throw Failure("convolution '" + name + "': XNNPACK refuses it with status " + std::to_string(status));
 }
 
-void Convolution::run() const { xnn_run_operator(operator_.get(), pool_); }
+void Convolution::run() const {
+  if (xnn_run_operator(operator_.get(), pool_) != xnn_status_success) throw Failure("XNNPACK does not run a convolution");
+}
 
 }  // namespace sampler

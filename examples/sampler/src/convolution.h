@@ -22,6 +22,7 @@ class Convolution {
   Convolution(const edgeattn::io::SafetensorsFile& file, const std::string& name, std::size_t kernel, std::size_t stride,
               const Maps& in, const Maps& out, pthreadpool_t pool);
 
+  /// Throws Failure, for which a convolution that was made gives no cause.
   void run() const;
 
  private:
