@@ -41,6 +41,13 @@ class Given {
     }
   }
 
+  /// A field, 0 if this version lacks it.
+  [[nodiscard]] std::size_t get(std::size_t offset) const {
+    std::size_t value = 0;
+    if (offset + sizeof value <= bytes_.size()) std::memcpy(&value, bytes_.data() + offset, sizeof value);
+    return value;
+  }
+
   template <class Struct>
   Struct* as() { return reinterpret_cast<Struct*>(bytes_.data()); }
   [[nodiscard]] std::vector<std::uint8_t> bytes() const { return bytes_; }
@@ -90,6 +97,16 @@ const edgeattn_file* weights_file() {
   return file.get();
 }
 
+/// Whether planning takes long: XNNPACK is probed with operands of so many elements, unless they are too many.
+bool is_slow(const Given& spec, const Given& shape, const Given& options) {
+  using Wide = unsigned __int128;
+  const Wide channels = spec.get(offsetof(edgeattn_spec, channels));
+  const Wide tokens = Wide{shape.get(offsetof(edgeattn_shape, height))} * shape.get(offsetof(edgeattn_shape, width));
+  const Wide keys = std::min<Wide>(tokens, std::max<Wide>(256, options.get(offsetof(edgeattn_options, key_block))));
+  const Wide elements = channels * std::max(channels, keys);
+  return elements > (1u << 20) && elements < (Wide{1} << 33);
+}
+
 void fuzz_plan(FuzzedDataProvider& input) {
   Given spec(input, sizeof(edgeattn_spec)), shape(input, sizeof(edgeattn_shape)), options(input, sizeof(edgeattn_options));
   const auto small = [&](Given& given, std::size_t offset, std::size_t most) {
@@ -103,6 +120,8 @@ void fuzz_plan(FuzzedDataProvider& input) {
   for (const std::size_t field : {offsetof(edgeattn_shape, batch), offsetof(edgeattn_shape, height), offsetof(edgeattn_shape, width)})
     small(shape, field, 20);
   small(options, offsetof(edgeattn_options, threads), 9);
+
+  if (is_slow(spec, shape, options)) return;
 
   // Not aligned to 64 bytes by itself.
   std::vector<std::uint8_t> memory(edgeattn_plan_bytes() + EDGEATTN_ALIGNMENT);

@@ -21,12 +21,15 @@ mkdir -p "$work/finds"
 
 # fuzz TARGET: its exit code goes to a file, its last words to another.
 fuzz() {
-  local target=$1 folders=("$work/corpus/$1") status=0
-  [[ ! -d fuzz/corpus/$target ]] || folders+=("fuzz/corpus/$target")
-  mkdir -p "$work/corpus/$target"
-  [[ $target != safetensors ]] || "$build/fuzz/write_seeds" "$work/corpus/safetensors"
+  local target=$1 corpus=$work/corpus/$1 status=0
+  mkdir -p "$corpus"
+  if [[ $target == safetensors ]]; then
+    "$build/fuzz/write_seeds" "$corpus"
+  else
+    python3 fuzz/corpus.py unpack "fuzz/corpus/$target.txt" "$corpus"
+  fi
   UBSAN_OPTIONS=print_stacktrace=1 "$build/fuzz/fuzz_$target" -max_total_time="$seconds" -timeout=25 -max_len=4096 \
-    -print_final_stats=1 -artifact_prefix="$work/finds/$target-" "${folders[@]}" > "$work/$target.log" 2>&1 || status=$?
+    -print_final_stats=1 -artifact_prefix="$work/finds/$target-" "$corpus" > "$work/$target.log" 2>&1 || status=$?
   echo "$status" > "$work/$target.status"
 }
 
