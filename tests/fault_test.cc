@@ -26,7 +26,7 @@ struct Call {
   std::function<bool()> untouched = [] { return true; };  ///< whether results are as they were
   std::function<void()> discard = [] {};                  ///< gives up what a good call made
   StatusCode outcome = StatusCode::kOk;                   ///< with all the memory that it asks for
-  int spared = 0;                                         ///< allocations that it does without: std::stable_sort's
+  int spared = 0;                                         ///< allocations that a good call does without: std::stable_sort's
 };
 
 enum class Nth { kFailed, kSpared, kNotReached };
@@ -41,7 +41,8 @@ Nth check_nth(const Call& call, long nth, Failing how) {
     status = call.run();
     failed = failing.happened();
   }
-  const bool spared = failed && call.spared > 0 && status.code() == call.outcome;
+  // A call that fails anyway may do without memory for libc's words about it.
+  const bool spared = failed && (call.spared > 0 || call.outcome != StatusCode::kOk) && status.code() == call.outcome;
   const bool untouched = status.ok() || call.untouched();
   call.discard();
   const long kept = count().live_bytes - before;
@@ -64,7 +65,7 @@ void check_faults(const std::vector<Call>& calls) {
       Nth nth{};
       for (allocations = 0; (nth = check_nth(call, allocations + 1, how)) != Nth::kNotReached; ++allocations)
         spared += nth == Nth::kSpared;
-      CHECK(spared <= call.spared);
+      CHECK((spared <= call.spared || call.outcome != StatusCode::kOk));
     }
     std::printf("%4ld allocations failed one by one: %s\n", allocations, call.name);
   }
@@ -89,6 +90,13 @@ int exit_code_of(Child child) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
+/// What XNNPACK takes a want of memory in cpuinfo for: that of 2024 for a processor that it does not support.
+#if EDGEATTN_XNNPACK_2024
+constexpr StatusCode kOfCpuinfo = StatusCode::kGemm;
+#else
+constexpr StatusCode kOfCpuinfo = StatusCode::kOutOfMemory;
+#endif
+
 // The first case of this file: nothing has used XNNPACK yet.
 TEST_CASE("allocations of the process's first probe fail one by one") {
   const Machine machine = detect_machine();
@@ -107,12 +115,13 @@ TEST_CASE("allocations of the process's first probe fail one by one") {
           failed = failing.happened();
         }
         if (!failed) return status.ok() ? kAllMemory : 1;
-        if (status.code() != StatusCode::kOutOfMemory) return 10 + static_cast<int>(status.code());
+        if (status.code() != StatusCode::kOutOfMemory && status.code() != kOfCpuinfo) return 10 + static_cast<int>(status.code());
         if (traits.probe != nullptr || traits.operator_bytes != 0) return 2;
         const Status again = gemm_traits(machine, traits);
         if (again.ok()) return kRecovered;
-        return again.code() == StatusCode::kOutOfMemory ? kStays : 3;
+        return again.code() == kOfCpuinfo ? kStays : 3;
       });
+      CAPTURE(code);
       REQUIRE((code == kAllMemory || code == kRecovered || code == kStays));
       recovered += code == kRecovered;
       stays += code == kStays;
