@@ -466,7 +466,9 @@ def test_read_only_places_are_errors():
             result = call(*arguments.split(), **somebody)
             assert result.returncode == 1 and result.stdout == "", (arguments, result)
             assert "cannot write" in result.stderr and "denied" in result.stderr, (arguments, result.stderr)
-            assert result.stderr.count("\n") == 1, result.stderr
+            # A build that counts coverage cannot write its counts as somebody.
+            words = [line for line in result.stderr.splitlines() if not line.startswith("profiling:")]
+            assert len(words) == 1, result.stderr
     except PermissionError:
         print("  the tool is where only root may start it: not tested")
     finally:
