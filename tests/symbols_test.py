@@ -8,10 +8,10 @@ import sys
 
 
 def exported(nm, library):
-    """Defined symbols, in order. Weak ones are inline functions that the compiler chose not to inline."""
+    """Defined symbols, in order. Weak and unique ones are inline functions and constants that the compiler chose not to inline."""
     lines = subprocess.run([nm, "-D", "-C", "--defined-only", library], check=True, capture_output=True, text=True).stdout
     symbols = (line.split(maxsplit=2)[1:] for line in lines.splitlines())
-    return sorted({name.split("(")[0] for kind, name in symbols if kind not in "VW"})
+    return sorted({name.split("(")[0] for kind, name in symbols if kind not in "VWu"})
 
 
 def main():
