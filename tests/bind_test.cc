@@ -49,7 +49,7 @@ TEST_CASE("spans must have every byte and the alignment") {
   CHECK_FAILS(prepare(kSpec, weights.view(), detect_machine(), gemm(), {parts.memory->data() + 8, bytes}, prepared),
               StatusCode::kInvalidArgument, "aligned to 64");
   std::size_t asked = 0;
-  REQUIRE_OK(prepared_bytes(kSpec, gemm(), asked));
+  REQUIRE_OK(prepared_bytes(kSpec, detect_machine(), gemm(), asked));
   CHECK(asked == bytes);
 }
 
@@ -106,7 +106,7 @@ TEST_CASE("weights that are missing, not finite or overflow are named") {
   };
   const Spec spec{.channels = 32, .norm = Norm::kBatch};
   std::size_t bytes = 0;
-  REQUIRE_OK(prepared_bytes(spec, gemm(), bytes));
+  REQUIRE_OK(prepared_bytes(spec, detect_machine(), gemm(), bytes));
   AlignedBytes memory(bytes);
   for (const Row& row : rows) {
     CAPTURE(row.name);
@@ -157,7 +157,7 @@ TEST_CASE("folding says what it cannot fold") {
   CHECK_FAILS(fold_with([](FoldedSpans& s) { s.out_bias = s.out_bias.first(31); }), StatusCode::kTooSmall, "out_bias");
 
   std::size_t bytes = 0;
-  REQUIRE_OK(prepared_bytes(kSpec, gemm(), bytes));
+  REQUIRE_OK(prepared_bytes(kSpec, detect_machine(), gemm(), bytes));
   AlignedBytes memory(bytes);
   const auto prepare_with = [&](auto change) {
     Weights changed = folded.view();

@@ -33,11 +33,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 WEIGHTS = str(ROOT / "tests/data/digits-blocks.safetensors")
 ACTIVATIONS = str(ROOT / "tests/data/digits-activations.safetensors")
 LIMIT = 2e-6
-RUN_KEYS = {"shape", "layout", "threads", "isa", "prepared_bytes", "persistent_bytes", "scratch_bytes", "bind_ms",
+RUN_KEYS = {"shape", "layout", "threads", "isa", "precision", "prepared_bytes", "persistent_bytes", "scratch_bytes", "bind_ms",
             "run_ms"}
-PLAN_KEYS = {"shape", "layout", "threads", "isa", "tile", "operand_sets", "prepared_bytes", "persistent_bytes", "scratch_bytes",
+PLAN_KEYS = {"shape", "layout", "threads", "isa", "precision", "tile", "operand_sets", "prepared_bytes", "persistent_bytes", "scratch_bytes",
              "external_bytes", "alignment", "map"}
-BENCH_KEYS = {"shape", "layout", "threads", "isa", "tile", "operand_sets", "best_ms", "median_ms", "gflop_naive", "gflop_own",
+BENCH_KEYS = {"shape", "layout", "threads", "isa", "precision", "tile", "operand_sets", "best_ms", "median_ms", "gflop_naive", "gflop_own",
               "gflops_own", "fma_peak_gflops", "roofline_fraction", "phases_ms"}
 PHASES = ["bind", "statistics", "pack", "project", "scores", "softmax", "mix", "out", "transpose"]
 

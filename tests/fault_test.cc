@@ -162,7 +162,7 @@ TEST_CASE("allocations of the core fail one by one") {
        .untouched = [&] { return product.scratch_bytes == 0; },
        .discard = [&] { product = {}; }},
       {.name = "prepared_bytes",
-       .run = [&] { return prepared_bytes(kSpec, gemm(), bytes); },
+       .run = [&] { return prepared_bytes(kSpec, detect_machine(), gemm(), bytes); },
        .untouched = [&] { return bytes == 0; },
        .discard = [&] { bytes = 0; }},
       {.name = "prepare",

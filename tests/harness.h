@@ -81,7 +81,8 @@ class TestBlock {
     REQUIRE(plan_.isa == isa());
     prepared_memory_ = std::make_unique<GuardedBytes>(plan_.prepared_bytes, 64, shift);
     persistent_ = std::make_unique<GuardedBytes>(plan_.persistent_bytes, 64, shift);
-    REQUIRE_OK(prepare(weights.spec, weights.view(), machine, gemm(), prepared_memory_->span(), prepared_));
+    REQUIRE_OK(prepare(weights.spec, weights.view(), machine, gemm(), prepared_memory_->span(), prepared_,
+                       {.precision = options.precision, .isa = isa()}));
     prepared_memory_->writable(false);
     bind_to(std::make_shared<GuardedBytes>(plan_.scratch_bytes, 64, shift));
   }

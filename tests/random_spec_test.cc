@@ -40,7 +40,7 @@ void draw_budget(Case& c, Dice& dice) {
 /// Whether `prepare` takes the weights; if not, its error must name them, and a memory of one byte less is always too small.
 bool prepares(const Case& c, const io::BlockWeights& weights) {
   std::size_t bytes = 0;
-  REQUIRE_OK(prepared_bytes(c.spec, gemm(), bytes));
+  REQUIRE_OK(prepared_bytes(c.spec, detect_machine(), gemm(), bytes));
   const GuardedBytes memory(bytes);
   Prepared prepared;
   CHECK_FAILS(prepare(c.spec, weights.view(), detect_machine(), gemm(), memory.span().first(bytes - 1), prepared), StatusCode::kTooSmall,

@@ -46,27 +46,35 @@ EDGEATTN_API Status fold(const Spec& spec, const Weights& weights, const Machine
 /// share one. The span must outlive every block bound to it.
 struct Prepared {
   Spec spec;
+  Precision precision = Precision::kFloat32;
   PanelLayout projection;
-  const float* score_weight = nullptr;  ///< A and u, packed: T = A x̂ + u, scaled for exp2; with several heads Wq and bq
-  const float* out_weight = nullptr;    ///< M and b', packed: Y = M o + b'; with several heads Wo and b'
+  const std::byte* score_weight = nullptr;  ///< A and u, packed: T = A x̂ + u, scaled for exp2; with several heads Wq and bq
+  const std::byte* out_weight = nullptr;    ///< M and b', packed: Y = M o + b'; with several heads Wo and b'
   const float* norm = nullptr;          ///< [3, C]: mean, scale and shift (kBatch), or weight and bias in the last two rows
 
   // With several heads only.
-  const float* key_weight = nullptr;    ///< Wk, packed
-  const float* value_weight = nullptr;  ///< Wv, packed
-  const float* identity = nullptr;      ///< [2, C]: zeros, ones
+  const std::byte* key_weight = nullptr;    ///< Wk, packed
+  const std::byte* value_weight = nullptr;  ///< Wv, packed
+  const float* identity = nullptr;          ///< [2, C]: zeros, ones
+};
+
+/// How weights are kept for plans of these options; any of their plans can use them.
+struct PreparedFormat {
+  Precision precision = Precision::kFloat32;
+  Isa isa = Isa::kAuto;  ///< not read for kFloat32
 };
 
 /// Bytes of the span that `prepare` fills, the same as Plan::prepared_bytes.
-EDGEATTN_API Status prepared_bytes(const Spec& spec, const Gemm& gemm, std::size_t& bytes) noexcept;
+EDGEATTN_API Status prepared_bytes(const Spec& spec, const Machine& machine, const Gemm& gemm, std::size_t& bytes,
+                                   const PreparedFormat& format = {}) noexcept;
 
-/// Folds weights as trained, and packs what `fold` gives into `memory`.
+/// Folds weights as trained, and packs what `fold` gives into `memory`, at reduced precision rounded once more.
 ///
 /// @param memory  at least prepared_bytes, aligned to 64
-/// kInvalidArgument names a tensor that is missing or not finite, also when the folded product is not; kTooSmall; kOutOfMemory:
-/// from the probe, which takes temporary memory.
+/// kInvalidArgument names a tensor that is missing or not finite, also when the folded product is not; kUnsupported: a precision that
+/// the machine or the build lacks; kTooSmall; kOutOfMemory: from the probe, which takes temporary memory.
 EDGEATTN_API Status prepare(const Spec& spec, const Weights& weights, const Machine& machine, const Gemm& gemm,
-                            std::span<std::byte> memory, Prepared& prepared) noexcept;
+                            std::span<std::byte> memory, Prepared& prepared, const PreparedFormat& format = {}) noexcept;
 
 /// Time of a run by phase. Filled by Block::run, which adds to what is there.
 struct Profile {

@@ -24,6 +24,8 @@ struct EDGEATTN_API Machine {
   bool avx2 = false;
   bool avx512 = false;
   bool neon = false;
+  bool avx512_bf16 = false;               ///< products of bfloat16, with avx512
+  bool avx512_vnni = false;               ///< dot products of 8-bit integers, with avx512
   std::size_t processors = 1;             ///< logical processors this process may run on
   std::size_t l1d_bytes = 32 * 1024;      ///< per core
   std::size_t l2_bytes = 512 * 1024;      ///< one instance
@@ -40,17 +42,20 @@ struct EDGEATTN_API Machine {
 /// operating system (defaults of `Machine` where it does not tell; then L2 counts as shared by all processors). Never fails; may open files; keeps nothing.
 [[nodiscard]] EDGEATTN_API Machine detect_machine() noexcept;
 
-/// Where the packed weights of a fully connected operator keep each element.
+/// Where a packed operand keeps each element: XNNPACK's weights of a fully connected operator, or an operand of reduced precision.
 ///
-/// The operand is cut in panels of `nr` outputs. A panel holds nr biases, then `depth()` rows of nr values; with kr > 1,
-/// kr consecutive inputs of one output stand together; with sr > 1 the inputs of a group of kr·sr are rotated by the
-/// output's index. Formula: pack.c of XNNPACK (`xnn_pack_f32_gemm_goi_w`).
+/// The operand is cut in panels of `nr` outputs. A panel holds a header, of float32 nr biases, then `depth()` rows of nr values; with
+/// kr > 1, kr consecutive inputs of one output stand together; with sr > 1 the inputs of a group of kr·sr are rotated by the
+/// output's index. Formula: pack.c of XNNPACK (`xnn_pack_f32_gemm_goi_w`). For elements of 8 and 16 bits see ReducedPanels of
+/// arch/reduced_kernels.h.
 struct PanelLayout {
   std::size_t inputs = 0;   ///< the product's inner dimension
   std::size_t outputs = 0;  ///< columns of the product
   std::uint32_t nr = 1;
   std::uint32_t kr = 1;  ///< power of two
   std::uint32_t sr = 1;  ///< power of two
+  std::uint32_t element_bytes = 4;
+  std::uint32_t header_bytes = 4;  ///< of a panel, for each of its columns
 
   [[nodiscard]] constexpr std::size_t depth() const noexcept {
     const std::size_t group = std::size_t{kr} * sr;
@@ -58,7 +63,10 @@ struct PanelLayout {
   }
   [[nodiscard]] constexpr std::size_t panels() const noexcept { return (outputs + nr - 1) / nr; }
   [[nodiscard]] constexpr std::size_t panel_stride() const noexcept { return nr * (1 + depth()); }
-  /// Elements of the whole operand, padding included.
+  [[nodiscard]] constexpr std::size_t panel_bytes() const noexcept { return nr * (header_bytes + depth() * element_bytes); }
+  /// Bytes of the whole operand, padding included.
+  [[nodiscard]] constexpr std::size_t bytes() const noexcept { return panels() * panel_bytes(); }
+  /// Elements of the whole operand, if they are float32.
   [[nodiscard]] constexpr std::size_t size() const noexcept { return panels() * panel_stride(); }
   /// One value a row, in the order of the inputs: what the SIMD kernels write.
   [[nodiscard]] constexpr bool plain() const noexcept { return kr == 1 && sr == 1; }
@@ -73,6 +81,12 @@ struct PanelLayout {
     const std::size_t rotated = (input % group + group - column * kr % group) % group;
     const std::size_t row = input / group * group + rotated / kr * kr;
     return output / nr * panel_stride() + nr + row * nr + column * kr + input % kr;
+  }
+
+  /// The same in bytes, for elements of any size.
+  [[nodiscard]] constexpr std::size_t byte_offset(std::size_t input, std::size_t output) const noexcept {
+    const std::size_t panel = output / nr, element = offset(input, output) - panel * panel_stride() - nr;
+    return panel * panel_bytes() + std::size_t{nr} * header_bytes + element * element_bytes;
   }
 
   bool operator==(const PanelLayout&) const noexcept = default;

@@ -23,6 +23,15 @@ enum class Layout : std::uint8_t {
 [[nodiscard]] EDGEATTN_API const char* to_string(Norm norm) noexcept;      ///< "gn", "in", "bn", "none"
 [[nodiscard]] EDGEATTN_API const char* to_string(Layout layout) noexcept;  ///< "nchw", "nhwc"
 
+/// What the products work with. Statistics, softmax and sums are in float32 or float64 at any precision.
+enum class Precision : std::uint8_t {
+  kFloat32,
+  kBfloat16,  ///< 16-bit floats: bfloat16, or IEEE half on ARM without it
+  kInt8,      ///< scores of 8-bit integers, all other products as kBfloat16
+};
+
+[[nodiscard]] EDGEATTN_API const char* to_string(Precision precision) noexcept;  ///< "f32", "bf16", "int8"
+
 /// What the block computes: y = (x + to_out(softmax(q kᵀ · scale) v)) / rescale_output, q, k, v = split(to_qkv(norm(x))).
 struct Spec {
   std::size_t channels = 0;  ///< C ≥ 1
@@ -50,7 +59,8 @@ struct Shape {
 struct PlanOptions {
   Layout layout = Layout::kNchw;
   std::size_t threads = 1;               ///< slots; at most this many threads of the pool work at once
-  Isa isa = Isa::kAuto;                  ///< kernels between the GEMMs
+  Isa isa = Isa::kAuto;                  ///< kernels between the GEMMs; at reduced precision those of the GEMMs too
+  Precision precision = Precision::kFloat32;
   std::size_t scratch_budget_bytes = 0;  ///< most that scratch may take; 0 for no limit
   std::size_t query_tile = 0;            ///< forces Bq; 0 lets the plan choose
   std::size_t key_block = 0;             ///< forces Bk (rounded to whole panels); 0 lets the plan choose
@@ -97,6 +107,7 @@ struct EDGEATTN_API Plan {
   Shape shape;
   Layout layout = Layout::kNchw;
   Isa isa = Isa::kScalar;  ///< never kAuto
+  Precision precision = Precision::kFloat32;
   std::size_t threads = 1;
 
   std::size_t operand_sets = 1;      ///< 1: all threads work on one image; threads: each packs the image it works on for itself
@@ -126,13 +137,16 @@ struct EDGEATTN_API Plan {
   std::size_t last_pack_strip = 0; ///< in the last key block
   std::size_t channel_stride = 0;  ///< elements between rows of the tile buffers that are C wide
   std::size_t score_stride = 0;    ///< elements between rows of the scores
+  std::size_t half_stride = 0;     ///< at reduced precision, of rows of 16 bits that are C wide
+  std::size_t weight_stride = 0;   ///< and of those of softmax weights
+  std::size_t quantized_stride = 0;  ///< bytes between quantised rows
   const char* gemm_name = "";      ///< of Gemm, as are the next two
   std::size_t operator_bytes = 0;
   std::size_t operand_offset = 0;
   Machine machine;                 ///< the one planned for
 
   static constexpr std::size_t kSharedRegions = 16;
-  static constexpr std::size_t kSlotRegions = 8;
+  static constexpr std::size_t kSlotRegions = 12;
   Region shared_regions[kSharedRegions];
   std::size_t shared_region_count = 0;
   Region slot_regions[kSlotRegions];  ///< of slot 0
@@ -147,7 +161,7 @@ struct EDGEATTN_API Plan {
 /// number of threads, and for any budget unless `budget_reduced_keys`.
 ///
 /// kInvalidArgument: a size of zero, groups or heads that do not divide C, eps that is not positive, sizes that overflow;
-/// kUnsupported: an ISA that the machine or the build lacks; kTooSmall: the budget, with the least that works by the plan's own cuts;
+/// kUnsupported: an ISA or a precision that the machine or the build lacks; kTooSmall: the budget, with the least that works by the plan's own cuts;
 /// kGemm, kOutOfMemory: from the probe.
 EDGEATTN_API Status plan(const Spec& spec, const Shape& shape, const PlanOptions& options, const Machine& machine,
                          const Gemm& gemm, Plan& plan) noexcept;

@@ -1,6 +1,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <tuple>
 
 #include "block/image_work.h"
 #include "block/slot.h"
@@ -17,10 +18,11 @@ Status check_belongs(const Plan& plan, const Prepared& prepared) noexcept {
   if (plan.scratch_bytes == 0) return Status::error(StatusCode::kInvalidArgument, "the plan is empty");
   if (prepared.score_weight == nullptr)
     return Status::error(StatusCode::kInvalidArgument, "the prepared weights are empty");
-  if (!(plan.spec == prepared.spec) || !(plan.projection == prepared.projection))
-    return Status::error(StatusCode::kMismatch, "the prepared weights were made for another spec or XNNPACK than the plan");
+  if (!(plan.spec == prepared.spec) || plan.precision != prepared.precision || !(plan.projection == prepared.projection))
+    return Status::error(StatusCode::kMismatch, "the prepared weights were made for another spec, precision or XNNPACK than the plan");
   const Machine machine = detect_machine();
-  if (machine.avx2 != plan.machine.avx2 || machine.avx512 != plan.machine.avx512 || machine.neon != plan.machine.neon)
+  const auto features = [](const Machine& m) { return std::tuple(m.avx2, m.avx512, m.neon, m.avx512_bf16, m.avx512_vnni); };
+  if (features(machine) != features(plan.machine))
     return Status::error(StatusCode::kMismatch, "the plan was made for another processor than this one");
   if (plan.gemm_name != std::string_view(gemm_name()))
     return Status::error(StatusCode::kMismatch, "the plan was made for the GEMMs of '", plan.gemm_name, "', not for ",
@@ -66,26 +68,34 @@ Status make_operators(const Plan& plan, OperatorMaker maker, Slot& slot) noexcep
 
 void place_tile(const Plan& plan, std::byte* scratch, std::size_t index, Slot& slot) noexcept {
   const auto buffer = [&](std::string_view name) { return floats_at(scratch, plan, name, index); };
-  slot.normalized = buffer(region::kNormalized) + (plan.spec.heads > 1 ? plan.channel_stride : 0);
+  const bool reduced = plan.precision != Precision::kFloat32;
+  slot.normalized = buffer(region::kNormalized) + (plan.spec.heads > 1 || reduced ? plan.channel_stride : 0);
   slot.projected = buffer(region::kProjected);
   slot.scores = buffer(region::kScores);
-  slot.mixed = plan.key_blocks > 1 ? buffer(region::kMixed) : nullptr;
+  slot.mixed = plan.key_blocks > 1 && !reduced ? buffer(region::kMixed) : nullptr;
   slot.accumulated = buffer(region::kAccumulated);
   slot.output = buffer(region::kOutput);
   slot.row_max = buffer(region::kRows);
   slot.row_sum = slot.row_max + plan.query_tile;
   slot.rescale = slot.row_sum + plan.query_tile;
   slot.poison = buffer(region::kPoison);
+  if (!reduced) return;
+  slot.query_scales = slot.rescale + plan.query_tile;
+  slot.half_rows = reinterpret_cast<Half*>(buffer(region::kHalfRows));
+  slot.softmax_weights = reinterpret_cast<Half*>(buffer(region::kSoftmaxWeights));
+  slot.quantized = plan.precision == Precision::kInt8 ? reinterpret_cast<std::uint8_t*>(buffer(region::kQuantized)) : nullptr;
 }
 
 void place_operands(const Plan& plan, std::byte* scratch, std::size_t index, ImageWork& work) noexcept {
   const auto part = [&](std::string_view name) {
     const Region region = find_region(plan, name);
-    return reinterpret_cast<float*>(scratch + region.offset + region.bytes / plan.operand_sets * index);
+    return scratch + region.offset + region.bytes / plan.operand_sets * index;
   };
+  const auto floats = [&](std::string_view name) { return reinterpret_cast<float*>(part(name)); };
   work.sums = reinterpret_cast<ShiftedSums*>(part(region::kPartialSums));
-  work.pivots = part(region::kPivots);
-  work.computed = part(region::kCoefficients);
+  work.pivots = floats(region::kPivots);
+  work.computed = floats(region::kCoefficients);
+  work.key_center = plan.precision == Precision::kInt8 ? floats(region::kKeyCenter) : nullptr;
   work.keys = part(region::kKeys);
   work.values = part(region::kValues);
 }
@@ -104,6 +114,18 @@ std::span<Entry> make_table(const Plan& plan, std::string_view name, std::span<s
   return {first, count};
 }
 
+Status make_operators(const Plan& plan, std::span<std::byte> persistent, std::span<std::byte> scratch,
+                      std::span<Slot> slots) noexcept {
+  const std::span<std::byte> objects = region_span(plan, region::kOperators, persistent);
+  const std::span<std::byte> work = region_span(plan, region::kBindWork, scratch);
+  const std::size_t objects_per_slot = kOperatorsPerSlot * plan.operator_bytes;
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    const OperatorMaker maker(plan, objects.subspan(i * objects_per_slot, objects_per_slot), work);
+    EDGEATTN_TRY(make_operators(plan, maker, slots[i]));
+  }
+  return {};
+}
+
 }  // namespace
 
 Status bind(const Plan& plan, const Prepared& prepared, std::span<std::byte> persistent, std::span<std::byte> scratch,
@@ -112,16 +134,10 @@ Status bind(const Plan& plan, const Prepared& prepared, std::span<std::byte> per
   EDGEATTN_TRY(check_span("persistent", persistent, plan.persistent_bytes));
   EDGEATTN_TRY(check_span("scratch", scratch, plan.scratch_bytes));
 
-  const std::span<std::byte> objects = region_span(plan, region::kOperators, persistent);
-  const std::span<std::byte> work = region_span(plan, region::kBindWork, scratch);
   const std::span<Slot> slots = make_table<Slot>(plan, region::kSlots, persistent, plan.threads);
   const std::span<ImageWork> works = make_table<ImageWork>(plan, region::kWorks, persistent, plan.operand_sets);
-  const std::size_t objects_per_slot = kOperatorsPerSlot * plan.operator_bytes;
-  for (std::size_t i = 0; i < slots.size(); ++i) {
-    const OperatorMaker maker(plan, objects.subspan(i * objects_per_slot, objects_per_slot), work);
-    EDGEATTN_TRY(make_operators(plan, maker, slots[i]));
-    place_tile(plan, scratch.data(), i, slots[i]);
-  }
+  if (plan.precision == Precision::kFloat32) EDGEATTN_TRY(make_operators(plan, persistent, scratch, slots));
+  for (std::size_t i = 0; i < slots.size(); ++i) place_tile(plan, scratch.data(), i, slots[i]);
   for (std::size_t i = 0; i < works.size(); ++i) place_operands(plan, scratch.data(), i, works[i]);
   block.plan_ = plan;
   block.prepared_ = prepared;

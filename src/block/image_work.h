@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+
 #include "kernels.h"
 
 namespace edgeattn {
@@ -17,8 +19,9 @@ struct ImageWork {
   ShiftedSums* sums;  ///< [chunks, channels]
   float* pivots;      ///< [channels]: what the sums are shifted by
   float* computed;    ///< [3, channels]: coefficients that the run computes
-  float* keys;        ///< the operand of the score GEMM, key block after key block
-  float* values;      ///< the operand of the mixing GEMM, key block after key block
+  float* key_center;  ///< [C]: what quantised keys are shifted by; null without
+  std::byte* keys;    ///< the operand of the score GEMM, key block after key block
+  std::byte* values;  ///< the operand of the mixing GEMM, key block after key block
 
   // Set by every run.
   const float* x;

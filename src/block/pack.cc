@@ -54,8 +54,8 @@ void pack_normalized(const RunContext& run, const ImageWork& work, const Strip& 
                          .mean = work.coefficients.mean,
                          .scale = work.coefficients.scale,
                          .shift = work.coefficients.shift,
-                         .keys = run.keys(work, 0, strip.block),
-                         .values = run.values(work, 0, strip.block)};
+                         .keys = panels(run.key_layout(strip.block), run.keys(work, 0, strip.block)),
+                         .values = panels(run.value_layout(strip.block), run.values(work, 0, strip.block))};
   strip.simd ? run.kernels.pack(packed) : pack_any_scalar(packed);
 }
 
@@ -73,8 +73,8 @@ void pack_heads(const RunContext& run, const ImageWork& work, const Strip& strip
                            .mean = zeros,
                            .scale = zeros + run.channels(),
                            .shift = zeros,
-                           .keys = keys ? run.keys(work, head, strip.block) : Panels{},
-                           .values = keys ? Panels{} : run.values(work, head, strip.block)};
+                           .keys = keys ? panels(run.key_layout(strip.block), run.keys(work, head, strip.block)) : Panels{},
+                           .values = keys ? Panels{} : panels(run.value_layout(strip.block), run.values(work, head, strip.block))};
     strip.simd ? run.kernels.pack(packed) : pack_any_scalar(packed);
   }
 }
@@ -83,7 +83,7 @@ void project_and_pack(RunContext& run, const ImageWork& work, const Slot& slot, 
   run.normalize_rows(work, slot, strip.block * run.plan.key_block + strip.first, strip.tokens);
   clock.mark(Phase::kPack);
   for (const bool keys : {true, false}) {
-    const float* const weight = keys ? run.prepared.key_weight : run.prepared.value_weight;
+    const std::byte* const weight = keys ? run.prepared.key_weight : run.prepared.value_weight;
     run.multiply(slot.project, weight, strip.tokens, slot.normalized, slot.projected);
     clock.mark(Phase::kProject);
     pack_heads(run, work, strip, slot.projected, keys);
@@ -92,18 +92,6 @@ void project_and_pack(RunContext& run, const ImageWork& work, const Slot& slot, 
 }
 
 }  // namespace
-
-Panels RunContext::keys(const ImageWork& work, std::size_t head, std::size_t block) const noexcept {
-  const PanelLayout& layout = block + 1 == plan.key_blocks ? plan.last_keys : plan.keys;
-  float* const first = work.keys + block * plan.spec.heads * operand_stride(plan.keys);
-  return panels(layout, first + head * operand_stride(layout));
-}
-
-Panels RunContext::values(const ImageWork& work, std::size_t head, std::size_t block) const noexcept {
-  const PanelLayout& layout = block + 1 == plan.key_blocks ? plan.last_values : plan.values;
-  float* const first = work.values + block * plan.spec.heads * operand_stride(plan.values);
-  return panels(layout, first + head * operand_stride(layout));
-}
 
 /// Row-major is the V side of a single panel.
 void RunContext::normalize_rows(const ImageWork& work, const Slot& slot, std::size_t first, std::size_t rows) const noexcept {
@@ -126,7 +114,9 @@ void normalize_and_pack(RunContext& run, const Team& team, const ImageWork& work
   const Strips strips(run.plan);
   for_each_claimed(team, strips.count(), [&](std::size_t slot, std::size_t item) {
     PhaseClock clock(run.times);
-    if (run.plan.spec.heads > 1) {
+    if (run.plan.precision != Precision::kFloat32) {
+      pack_reduced(run, work, run.slots[slot], strips[item].block, strips[item].first, strips[item].tokens, clock);
+    } else if (run.plan.spec.heads > 1) {
       project_and_pack(run, work, run.slots[slot], strips[item], clock);
     } else {
       pack_normalized(run, work, strips[item]);

@@ -5,87 +5,149 @@
 
 #include "block/fold.h"
 #include "block/spans.h"
+#include "plan/isa.h"
 #include "plan/memory_map.h"
+#include "plan/precision.h"
 #include "plan/spec.h"
 
 namespace edgeattn {
 namespace {
 
-/// Writes tiles of a [C, C] matrix to where the operator of C to C looks for them.
-void pack_tile(const PanelLayout& layout, const WeightTile& tile, float* packed) noexcept {
-  for (std::size_t r = 0; r < tile.rows; ++r) {
-    const float* const row = tile.values + r * tile.stride;
-    const std::size_t output = tile.first_row + r;
-    if (layout.plain()) {
-      float* const column = packed + layout.offset(tile.first_column, output);
-      for (std::size_t k = 0; k < tile.columns; ++k) column[k * layout.nr] = row[k];
-    } else {
-      for (std::size_t k = 0; k < tile.columns; ++k) packed[layout.offset(tile.first_column + k, output)] = row[k];
+/// Writes a [C, C] matrix and its bias to where products look for them, at reduced precision rounded to 16 bits.
+class WeightPacker {
+ public:
+  /// @param packed  layout.bytes(): all of it is written
+  WeightPacker(const char* name, const PanelLayout& layout, const ReducedTable& reduced, std::byte* packed) noexcept
+      : name_(name), layout_(layout), reduced_(reduced), packed_(packed) {
+    std::fill_n(packed, layout.bytes(), std::byte{0});
+  }
+
+  void matrix(const WeightTile& tile) noexcept {
+    for (std::size_t r = 0; r < tile.rows; ++r) {
+      const float* const row = tile.values + r * tile.stride;
+      if (layout_.element_bytes == sizeof(float)) {
+        scatter(row, tile.columns, tile.first_column, tile.first_row + r);
+      } else {
+        scatter(rounded(row, tile.columns), tile.columns, tile.first_column, tile.first_row + r);
+      }
     }
   }
-}
 
-Status fold_and_pack(const Product& product, const PanelLayout& layout, const Kernels& kernels, float* packed) noexcept {
-  return fold_product(
-      product, layout.inputs, kernels, [&](const WeightTile& tile) { pack_tile(layout, tile, packed); },
-      [&](std::size_t o, float value) { packed[layout.bias_offset(o)] = value; });
-}
-
-void pack(const float* weight, const float* bias, const PanelLayout& layout, float* packed) noexcept {
-  // A panel's rows and a cache line's columns at a time, so that what is written stays in the first cache.
-  constexpr std::size_t kColumns = 16;
-  const std::size_t channels = layout.inputs;
-  for (std::size_t o = 0; o < channels; o += layout.nr)
-    for (std::size_t i = 0; i < channels; i += kColumns)
-      pack_tile(layout,
-                {.values = weight + o * channels + i,
-                 .stride = channels,
-                 .first_row = o,
-                 .rows = std::min<std::size_t>(layout.nr, channels - o),
-                 .first_column = i,
-                 .columns = std::min(kColumns, channels - i)},
-                packed);
-  for (std::size_t o = 0; o < channels; ++o) packed[layout.bias_offset(o)] = bias != nullptr ? bias[o] : 0.0f;
-}
-
-/// Multiplies a packed matrix and its bias by `factor`. False if a value is not finite any more.
-bool scale_packed(std::span<float> packed, double factor) noexcept {
-  bool finite = true;
-  for (float& value : packed) {
-    value = static_cast<float>(value * factor);
-    finite = finite && std::isfinite(value);
+  void bias(std::size_t output, float value) noexcept {
+    *reinterpret_cast<float*>(packed_ + output / layout_.nr * layout_.panel_bytes() + output % layout_.nr * sizeof value) = value;
   }
-  return finite;
-}
+
+  /// Packs a whole matrix, times `factor`, with its bias; null for zero.
+  void pack(const float* weight, const float* bias_values, double factor = 1) noexcept {
+    // A panel's rows and a cache line's columns at a time, so that what is written stays in the first cache.
+    constexpr std::size_t kColumns = 16;
+    float scaled[kColumns];
+    const std::size_t channels = layout_.inputs;
+    for (std::size_t first = 0; first < channels; first += layout_.nr) {
+      for (std::size_t i = 0; i < channels; i += kColumns) {
+        for (std::size_t o = first; o < std::min(first + layout_.nr, channels); ++o) {
+          const std::size_t columns = std::min(kColumns, channels - i);
+          std::transform(weight + o * channels + i, weight + o * channels + i + columns, scaled,
+                         [&](float value) { return scale(value, factor); });
+          matrix({.values = scaled, .stride = columns, .first_row = o, .rows = 1, .first_column = i, .columns = columns});
+        }
+      }
+    }
+    for (std::size_t o = 0; bias_values != nullptr && o < channels; ++o) bias(o, scale(bias_values[o], factor));
+  }
+
+  /// Packs a product of weights.
+  Status fold(const Product& product, const Kernels& kernels) noexcept {
+    EDGEATTN_TRY(fold_product(
+        product, layout_.inputs, kernels, [&](const WeightTile& tile) { matrix(tile); },
+        [&](std::size_t o, float value) { bias(o, value); }));
+    return finished();
+  }
+
+  /// kInvalidArgument if an element is not finite any more.
+  [[nodiscard]] Status finished() const noexcept {
+    if (finite_) return {};
+    return Status::error(StatusCode::kInvalidArgument, "weights: ", name_, " overflows ",
+                         layout_.element_bytes == sizeof(float)  ? "float32 when scaled"
+                         : reduced_.traits.half_is_fp16          ? "fp16"
+                                                                 : "bfloat16");
+  }
+
+ private:
+  static constexpr std::size_t kMostColumns = 32;
+
+  float scale(float value, double factor) noexcept {
+    const auto result = static_cast<float>(value * factor);
+    finite_ = finite_ && std::isfinite(result);
+    return result;
+  }
+
+  const Half* rounded(const float* row, std::size_t columns) noexcept {
+    reduced_.kernels.round_rows(row, nullptr, 1, columns, columns, halves_, std::size(halves_));
+    const unsigned exponent = reduced_.traits.half_is_fp16 ? 0x7C00u : 0x7F80u;
+    for (std::size_t k = 0; k < columns; ++k) finite_ = finite_ && (halves_[k] & exponent) != exponent;
+    return halves_;
+  }
+
+  template <class Element>
+  void scatter(const Element* row, std::size_t columns, std::size_t first_column, std::size_t output) noexcept {
+    if (layout_.plain()) {
+      auto* const column = reinterpret_cast<Element*>(packed_ + layout_.byte_offset(first_column, output));
+      for (std::size_t k = 0; k < columns; ++k) column[k * layout_.nr] = row[k];
+    } else {
+      for (std::size_t k = 0; k < columns; ++k)
+        *reinterpret_cast<Element*>(packed_ + layout_.byte_offset(first_column + k, output)) = row[k];
+    }
+  }
+
+  const char* name_;
+  const PanelLayout& layout_;
+  const ReducedTable& reduced_;
+  std::byte* packed_;
+  bool finite_ = true;
+  alignas(16) Half halves_[kMostColumns];
+};
+
+/// Packs weights into `memory` as `plan` maps it.
+struct Packing {
+  const Plan& plan;
+  const ReducedTable& reduced;
+  std::byte* memory;
+
+  [[nodiscard]] std::byte* at(std::string_view name) const noexcept { return memory + find_region(plan, name).offset; }
+  [[nodiscard]] WeightPacker packer(const char* name, std::string_view region) const noexcept {
+    return {name, plan.projection, reduced, at(region)};
+  }
+};
 
 /// With several heads nothing folds but biases and scale: bk adds to all scores of a query alike, which the softmax cancels,
 /// and weights of a row sum to one, so that bv passes through: b' = Wo bv + bo.
-Status pack_heads(const Spec& spec, const Weights& weights, const Plan& plan, std::byte* memory) noexcept {
-  const PanelLayout& layout = plan.projection;
+Status pack_heads(const Spec& spec, const Weights& weights, const Packing& packing) noexcept {
   const std::size_t c = spec.channels;
-  const auto matrix = [&](std::string_view name) { return floats_at(memory, plan, name); };
   const float* const bias = weights.qkv_bias;
-  float* const query_weight = matrix(region::kScoreWeights);
-  pack(weights.qkv_weight, bias, layout, query_weight);
-  if (!scale_packed({query_weight, layout.size()}, score_product(spec, weights).factor))
-    return Status::error(StatusCode::kInvalidArgument, "weights: to_qkv.weight (q) overflows float32 when scaled");
-  for (const char* name : {region::kKeyWeights, region::kValueWeights})
-    std::fill_n(matrix(name), layout.size(), 0.0f);
-  pack(weights.qkv_weight + c * c, nullptr, layout, matrix(region::kKeyWeights));
-  pack(weights.qkv_weight + 2 * c * c, nullptr, layout, matrix(region::kValueWeights));
+  WeightPacker queries = packing.packer("to_qkv.weight (q)", region::kScoreWeights);
+  queries.pack(weights.qkv_weight, bias, score_product(spec, weights).factor);
+  EDGEATTN_TRY(queries.finished());
+  WeightPacker keys = packing.packer("to_qkv.weight (k)", region::kKeyWeights);
+  keys.pack(weights.qkv_weight + c * c, nullptr);
+  EDGEATTN_TRY(keys.finished());
+  WeightPacker values = packing.packer("to_qkv.weight (v)", region::kValueWeights);
+  values.pack(weights.qkv_weight + 2 * c * c, nullptr);
+  EDGEATTN_TRY(values.finished());
 
-  float* const out_weight = matrix(region::kOutputWeights);
-  pack(weights.out_weight, nullptr, layout, out_weight);
+  WeightPacker out = packing.packer("to_out.weight", region::kOutputWeights);
+  out.pack(weights.out_weight, nullptr);
+  EDGEATTN_TRY(out.finished());
   for (std::size_t o = 0; o < c; ++o) {
     double sum = weights.out_bias != nullptr ? double{weights.out_bias[o]} : 0.0;
     for (std::size_t i = 0; bias != nullptr && i < c; ++i)
       sum += double{weights.out_weight[o * c + i]} * double{bias[2 * c + i]};
-    float& folded = out_weight[layout.bias_offset(o)];
-    folded = static_cast<float>(sum);
+    const auto folded = static_cast<float>(sum);
     if (!std::isfinite(folded))
       return Status::error(StatusCode::kInvalidArgument, "weights: to_qkv.bias (v) with to_out overflows float32 when folded");
+    out.bias(o, folded);
   }
-  float* const identity = matrix(region::kIdentity);
+  auto* const identity = reinterpret_cast<float*>(packing.at(region::kIdentity));
   std::fill_n(identity, c, 0.0f);
   std::fill_n(identity + c, c, 1.0f);
   return {};
@@ -109,59 +171,70 @@ Status store_norm(const Spec& spec, const Weights& weights, float* norm) noexcep
 }
 
 /// A plan of the prepared weights alone.
-Status plan_prepared(const Spec& spec, const Gemm& gemm, Plan& plan) noexcept {
+Status plan_prepared(const Spec& spec, const Machine& machine, const Gemm& gemm, const PreparedFormat& format, ReducedSet& set,
+                     Plan& plan) noexcept {
   EDGEATTN_TRY(check_spec(spec));
   if (gemm.probe == nullptr)
     return Status::error(StatusCode::kInvalidArgument, "gemm is empty: call gemm_traits first");
   plan.spec = spec;
-  EDGEATTN_TRY(gemm.probe(spec.channels, spec.channels, plan.projection));
+  plan.precision = format.precision;
+  EDGEATTN_TRY(choose_isa(format.isa, machine, plan.isa));
+  EDGEATTN_TRY(choose_reduced(format.precision, plan.isa, machine, set));
+  EDGEATTN_TRY(operand_layout(format.precision, set, gemm, Operand::kWeights, spec.channels, spec.channels, plan.projection));
   map_prepared(plan);
   return {};
 }
 
 }  // namespace
 
-Status prepared_bytes(const Spec& spec, const Gemm& gemm, std::size_t& bytes) noexcept {
+Status prepared_bytes(const Spec& spec, const Machine& machine, const Gemm& gemm, std::size_t& bytes,
+                      const PreparedFormat& format) noexcept {
   Plan plan;
-  EDGEATTN_TRY(plan_prepared(spec, gemm, plan));
+  ReducedSet set = ReducedSet::kScalar;
+  EDGEATTN_TRY(plan_prepared(spec, machine, gemm, format, set, plan));
   bytes = plan.prepared_bytes;
   return {};
 }
 
 Status prepare(const Spec& spec, const Weights& weights, const Machine& machine, const Gemm& gemm,
-               std::span<std::byte> memory, Prepared& prepared) noexcept {
+               std::span<std::byte> memory, Prepared& prepared, const PreparedFormat& format) noexcept {
   Plan plan;
-  EDGEATTN_TRY(plan_prepared(spec, gemm, plan));
+  ReducedSet set = ReducedSet::kScalar;
+  EDGEATTN_TRY(plan_prepared(spec, machine, gemm, format, set, plan));
   EDGEATTN_TRY(check_span("prepared", memory, plan.prepared_bytes));
   EDGEATTN_TRY(check_weights(spec, weights));
 
-  const PanelLayout& layout = plan.projection;
-  float* const score_weight = floats_at(memory.data(), plan, region::kScoreWeights);
-  float* const out_weight = floats_at(memory.data(), plan, region::kOutputWeights);
-  float* const norm = floats_at(memory.data(), plan, region::kNorm);
-  std::fill_n(score_weight, layout.size(), 0.0f);
-  std::fill_n(out_weight, layout.size(), 0.0f);
+  const ReducedTable reduced(set);
+  const Packing packing{.plan = plan, .reduced = reduced, .memory = memory.data()};
   if (spec.heads > 1) {
-    EDGEATTN_TRY(pack_heads(spec, weights, plan, memory.data()));
-  } else if (weights.score_weight != nullptr) {
-    pack(weights.score_weight, weights.score_bias, layout, score_weight);
-    pack(weights.out_weight, weights.out_bias, layout, out_weight);
+    EDGEATTN_TRY(pack_heads(spec, weights, packing));
   } else {
-    Kernels kernels;
-    EDGEATTN_TRY(best_kernels(machine, kernels));
-    EDGEATTN_TRY(fold_and_pack(score_product(spec, weights), layout, kernels, score_weight));
-    EDGEATTN_TRY(fold_and_pack(out_product(spec, weights), layout, kernels, out_weight));
+    WeightPacker score = packing.packer("to_qkv.weight (q and k)", region::kScoreWeights);
+    WeightPacker out = packing.packer("to_qkv.weight (v) with to_out.weight", region::kOutputWeights);
+    if (weights.score_weight != nullptr) {
+      score.pack(weights.score_weight, weights.score_bias);
+      out.pack(weights.out_weight, weights.out_bias);
+      EDGEATTN_TRY(score.finished());
+      EDGEATTN_TRY(out.finished());
+    } else {
+      Kernels kernels;
+      EDGEATTN_TRY(best_kernels(machine, kernels));
+      EDGEATTN_TRY(score.fold(score_product(spec, weights), kernels));
+      EDGEATTN_TRY(out.fold(out_product(spec, weights), kernels));
+    }
   }
+  const auto norm = reinterpret_cast<float*>(packing.at(region::kNorm));
   EDGEATTN_TRY(store_norm(spec, weights, norm));
   prepared = {.spec = spec,
-              .projection = layout,
-              .score_weight = score_weight,
-              .out_weight = out_weight,
+              .precision = format.precision,
+              .projection = plan.projection,
+              .score_weight = packing.at(region::kScoreWeights),
+              .out_weight = packing.at(region::kOutputWeights),
               .norm = norm};
   if (spec.heads > 1) {
-    prepared.key_weight = floats_at(memory.data(), plan, region::kKeyWeights);
-    prepared.value_weight = floats_at(memory.data(), plan, region::kValueWeights);
-    prepared.identity = floats_at(memory.data(), plan, region::kIdentity);
+    prepared.key_weight = packing.at(region::kKeyWeights);
+    prepared.value_weight = packing.at(region::kValueWeights);
+    prepared.identity = reinterpret_cast<const float*>(packing.at(region::kIdentity));
   }
   return {};
 }

@@ -4,6 +4,7 @@
 #include "block/run_context.h"
 #include "edgeattn/block.h"
 #include "plan/isa.h"
+#include "plan/precision.h"
 
 namespace edgeattn {
 namespace {
@@ -57,10 +58,14 @@ Status Block::run(const float* x, float* y, Profile* profile) noexcept {
   const std::size_t image = plan_.spec.channels * plan_.shape.tokens();
   EDGEATTN_TRY(check_buffers(x, y, plan_.shape.batch * image * sizeof(float)));
 
+  ReducedSet set = ReducedSet::kScalar;
+  EDGEATTN_TRY(choose_reduced(plan_.precision, plan_.isa, plan_.machine, set));
+
   PhaseTimes times;
   RunContext run{.plan = plan_,
                  .prepared = prepared_,
                  .kernels = {},
+                 .reduced = ReducedTable(set),
                  .slots = slots_,
                  .works = works_,
                  .team_slots = plan_.threads,

@@ -77,7 +77,22 @@ void finish_coefficients(const RunContext& run, const ImageWork& work) noexcept 
   }
 }
 
-void finish(const RunContext& run, std::size_t chunks, ImageWork& work) noexcept {
+/// What all keys are shifted by before they are quantised: about their mean over the tokens, which makes the most of 8 bits. Any vector
+/// would do, for it adds to the scores of a query alike, which the softmax cancels.
+void find_key_center(const RunContext& run, const Slot& slot, const ImageWork& work) noexcept {
+  const auto tokens = static_cast<double>(run.tokens());
+  const Coefficients& norm = work.coefficients;
+  for (std::size_t c = 0; c < run.channels(); ++c) {
+    const double mean = work.pivots[c] + work.sums[c].sum / tokens;
+    work.key_center[c] = static_cast<float>((mean - norm.mean[c]) * norm.scale[c] + norm.shift[c]);
+  }
+  if (run.plan.spec.heads == 1) return;
+  // Of keys that are a projection of x̂, the projection of its mean.
+  run.round_rows(work.key_center, nullptr, 1, run.channels(), slot.half_rows);
+  run.project(run.prepared.key_weight, slot.half_rows, 1, work.key_center);
+}
+
+void finish(const RunContext& run, const Slot& slot, std::size_t chunks, ImageWork& work) noexcept {
   work.finite = join_chunks(run, chunks, work.sums);
   if (!work.finite) return;
   const Norm norm = run.plan.spec.norm;
@@ -85,6 +100,7 @@ void finish(const RunContext& run, std::size_t chunks, ImageWork& work) noexcept
   if (measured) finish_coefficients(run, work);
   const float* const values = measured ? work.computed : run.prepared.norm;
   work.coefficients = {.mean = values, .scale = values + run.channels(), .shift = values + 2 * run.channels()};
+  if (run.plan.precision == Precision::kInt8) find_key_center(run, slot, work);
 }
 
 }  // namespace
@@ -100,7 +116,7 @@ void statistics(RunContext& run, const Team& team, ImageWork& work) noexcept {
   // On this thread alone, under the denormal mode of the kernels.
   for_each_slot(nullptr, 1, [&](std::size_t) {
     PhaseClock clock(run.times);
-    finish(run, chunks, work);
+    finish(run, run.slots[team.first], chunks, work);
     clock.mark(Phase::kStatistics);
   });
 }

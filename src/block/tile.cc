@@ -14,7 +14,6 @@ class TileWorker {
       : run_(run), work_(work), slot_(slot), first_(tile.first), rows_(tile.rows) {}
 
   void compute() noexcept {
-    if (!work_.finite) return fill_output_with_nan();
     PhaseClock clock(run_.times);
     if (run_.plan.spec.heads > 1) {
       run_.normalize_rows(work_, slot_, first_, rows_);
@@ -35,12 +34,12 @@ class TileWorker {
     }
     multiply(slot_.project, run_.prepared.out_weight, slot_.accumulated, slot_.output);
     clock.mark(Phase::kOut);
-    write_output();
+    write_output(run_, work_, slot_, {.first = first_, .rows = rows_});
     clock.mark(Phase::kTranspose);
   }
 
  private:
-  void multiply(const Operator& op, const float* operand, const float* input, float* output) noexcept {
+  void multiply(const Operator& op, const std::byte* operand, const float* input, float* output) noexcept {
     run_.multiply(op, operand, rows_, input, output);
   }
 
@@ -61,25 +60,19 @@ class TileWorker {
 
   /// Reads the tile's x̂ back from the V side, which may have it in several key blocks.
   void unpack_queries() noexcept {
-    const Plan& plan = run_.plan;
-    for (std::size_t done = 0; done < rows_;) {
-      const std::size_t token = first_ + done;
-      const std::size_t block = std::min(token / plan.key_block, plan.key_blocks - 1);
-      const std::size_t in_block = token - block * plan.key_block;
-      const std::size_t rows = std::min(rows_ - done, run_.keys_in(block) - in_block);
-      const bool simd = simd_layout(block + 1 == plan.key_blocks ? plan.last_values : plan.values);
-      auto* const unpack = simd ? run_.kernels.unpack_rows : &unpack_rows_any_scalar;
-      unpack(run_.values(work_, 0, block), in_block, rows, run_.channels(),
-             slot_.normalized + done * plan.channel_stride, plan.channel_stride);
-      done += rows;
-    }
+    for_each_piece(run_, first_, rows_, [&](std::size_t block, std::size_t in_block, std::size_t count, std::size_t done) {
+      const PanelLayout& layout = run_.value_layout(block);
+      auto* const unpack = simd_layout(layout) ? run_.kernels.unpack_rows : &unpack_rows_any_scalar;
+      unpack(panels(layout, run_.values(work_, 0, block)), in_block, count, run_.channels(),
+             slot_.normalized + done * run_.plan.channel_stride, run_.plan.channel_stride);
+    });
   }
 
   /// Scores, softmax and mix of one head and key block.
   void attend(std::size_t head, std::size_t block, PhaseClock& clock) noexcept {
     const Plan& plan = run_.plan;
     const bool last = block + 1 == plan.key_blocks;
-    multiply(last ? slot_.last_keys : slot_.keys, run_.keys(work_, head, block).data, of_head(slot_.projected, head),
+    multiply(last ? slot_.last_keys : slot_.keys, run_.keys(work_, head, block), of_head(slot_.projected, head),
              slot_.scores);
     clock.mark(Phase::kScores);
     run_.kernels.softmax(slot_.scores, rows_, run_.keys_in(block), plan.score_stride, slot_.row_max, slot_.row_sum,
@@ -87,33 +80,10 @@ class TileWorker {
     clock.mark(Phase::kSoftmax);
     float* const sum = of_head(slot_.accumulated, head);
     float* const target = block == 0 ? sum : slot_.mixed;
-    multiply(last ? slot_.last_values : slot_.values, run_.values(work_, head, block).data, slot_.scores, target);
+    multiply(last ? slot_.last_values : slot_.values, run_.values(work_, head, block), slot_.scores, target);
     if (block > 0)
       run_.kernels.accumulate(sum, slot_.mixed, slot_.rescale, rows_, plan.spec.head_channels(), plan.channel_stride);
     clock.mark(Phase::kMix);
-  }
-
-  void fill_output_with_nan() noexcept {
-    float* row = work_.y + first_ * run_.token_stride();
-    const bool nchw = run_.token_stride() == 1;
-    const std::size_t rows = nchw ? run_.channels() : rows_, stride = nchw ? run_.channel_stride() : run_.token_stride();
-    for (std::size_t i = 0; i < rows; ++i, row += stride)
-      std::fill_n(row, nchw ? rows_ : run_.channels(), std::numeric_limits<float>::quiet_NaN());
-  }
-
-  void write_output() noexcept {
-    const std::size_t offset = first_ * run_.token_stride();
-    run_.kernels.poison_rows(slot_.output, rows_, run_.channels(), run_.plan.channel_stride, slot_.poison);
-    run_.kernels.add_residual({.tile = slot_.output,
-                               .stride = run_.plan.channel_stride,
-                               .poison = slot_.poison,
-                               .x = run_.plan.spec.residual ? work_.x + offset : nullptr,
-                               .y = work_.y + offset,
-                               .token_stride = run_.token_stride(),
-                               .channel_stride = run_.channel_stride(),
-                               .tokens = rows_,
-                               .channels = run_.channels(),
-                               .factor = static_cast<float>(1 / run_.plan.spec.rescale_output)});
   }
 
   RunContext& run_;
@@ -123,7 +93,30 @@ class TileWorker {
   std::size_t rows_;
 };
 
+void fill_output_with_nan(const RunContext& run, const ImageWork& work, QueryTile tile) noexcept {
+  float* row = work.y + tile.first * run.token_stride();
+  const bool nchw = run.token_stride() == 1;
+  const std::size_t rows = nchw ? run.channels() : tile.rows, stride = nchw ? run.channel_stride() : run.token_stride();
+  for (std::size_t i = 0; i < rows; ++i, row += stride)
+    std::fill_n(row, nchw ? tile.rows : run.channels(), std::numeric_limits<float>::quiet_NaN());
+}
+
 }  // namespace
+
+void write_output(const RunContext& run, const ImageWork& work, const Slot& slot, QueryTile tile) noexcept {
+  const std::size_t offset = tile.first * run.token_stride();
+  run.kernels.poison_rows(slot.output, tile.rows, run.channels(), run.plan.channel_stride, slot.poison);
+  run.kernels.add_residual({.tile = slot.output,
+                            .stride = run.plan.channel_stride,
+                            .poison = slot.poison,
+                            .x = run.plan.spec.residual ? work.x + offset : nullptr,
+                            .y = work.y + offset,
+                            .token_stride = run.token_stride(),
+                            .channel_stride = run.channel_stride(),
+                            .tokens = tile.rows,
+                            .channels = run.channels(),
+                            .factor = static_cast<float>(1 / run.plan.spec.rescale_output)});
+}
 
 void share_tiles(RunContext& run) noexcept {
   const std::size_t team = run.team_slots;
@@ -140,8 +133,15 @@ void query_tiles(RunContext& run, std::size_t slot, const ImageWork& work) noexc
     const std::size_t member = (slot + i) % team;
     std::atomic<std::size_t>& next = run.slots[slot / team * team + member].next_tile;
     const std::size_t end = (member + 1) * tiles.count / team;
-    for (std::size_t index; (index = next.fetch_add(1, std::memory_order_relaxed)) < end;)
-      TileWorker(run, work, run.slots[slot], tiles[index]).compute();
+    for (std::size_t index; (index = next.fetch_add(1, std::memory_order_relaxed)) < end;) {
+      if (!work.finite) {
+        fill_output_with_nan(run, work, tiles[index]);
+      } else if (run.plan.precision != Precision::kFloat32) {
+        reduced_tile(run, work, run.slots[slot], tiles[index]);
+      } else {
+        TileWorker(run, work, run.slots[slot], tiles[index]).compute();
+      }
+    }
   }
 }
 

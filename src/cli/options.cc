@@ -14,6 +14,7 @@ namespace {
 constexpr auto kNorms = {Norm::kGroup, Norm::kInstance, Norm::kBatch, Norm::kNone};
 constexpr auto kQkvOrders = {io::QkvOrder::kNew, io::QkvOrder::kLegacy};
 constexpr auto kLayouts = {Layout::kNchw, Layout::kNhwc};
+constexpr auto kPrecisions = {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8};
 constexpr auto kIsas = {Isa::kAuto, Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kNeon};
 
 template <class Enum>
@@ -118,6 +119,7 @@ void add_block_options(CLI::App& command, BlockOptions& options) {
       ->type_name("N")
       ->check(whole_number());
   command.add_option("--isa", options.isa, "instruction set of the kernels; default auto")->check(one_of(kIsas));
+  command.add_option("--precision", options.precision, "of the products; default f32 (docs/precision.md)")->check(one_of(kPrecisions));
   command.add_option("--scratch-budget", options.scratch_budget, "most bytes of scratch; default 0, no limit")
       ->type_name("BYTES")
       ->check(whole_number());
@@ -162,6 +164,7 @@ PlanOptions plan_options(const BlockOptions& options, const Machine& machine) {
   return {.layout = named(kLayouts, options.layout),
           .threads = options.threads == 0 ? machine.processors : options.threads,
           .isa = named(kIsas, options.isa),
+          .precision = named(kPrecisions, options.precision),
           .scratch_budget_bytes = options.scratch_budget,
           .query_tile = query_tile,
           .key_block = key_block};

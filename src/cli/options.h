@@ -24,6 +24,7 @@ struct BlockOptions {
   std::string layout = "nchw";
   std::size_t threads = 1;
   std::string isa = "auto";
+  std::string precision = "f32";
   std::size_t scratch_budget = 0;
   std::optional<std::size_t> l2_bytes;
   std::string tile;

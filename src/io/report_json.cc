@@ -17,6 +17,7 @@ JsonObject plan_object(const Plan& plan) {
       .add("layout", to_string(plan.layout))
       .add("threads", plan.threads)
       .add("isa", to_string(plan.isa))
+      .add("precision", to_string(plan.precision))
       .add_json("tile", JsonObject().add("bq", plan.query_tile).add("bk", plan.key_block).text())
       .add("operand_sets", plan.operand_sets);
 }

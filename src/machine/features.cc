@@ -23,6 +23,7 @@ constexpr bool all(std::uint64_t value, std::uint64_t bits) { return (value & bi
 CpuFeatures detect_features() noexcept {
   constexpr unsigned kFma = 1u << 12, kOsxsave = 1u << 27, kAvx = 1u << 28;                            // leaf 1, ecx
   constexpr unsigned kAvx2 = 1u << 5, kF = 1u << 16, kDq = 1u << 17, kBw = 1u << 30, kVl = 1u << 31;  // leaf 7, ebx
+  constexpr unsigned kVnni = 1u << 11, kBf16 = 1u << 5;                                                // leaf 7, ecx; subleaf 1, eax
   constexpr std::uint64_t kYmm = 0x06, kZmm = 0xE6;
 
   CpuFeatures features;
@@ -32,6 +33,9 @@ CpuFeatures detect_features() noexcept {
   const std::uint64_t state = saved_state();
   features.avx2 = all(b, kAvx2) && all(state, kYmm);
   features.avx512 = features.avx2 && all(b, kF | kDq | kBw | kVl) && all(state, kZmm);
+  if (!features.avx512) return features;
+  features.avx512_vnni = all(c, kVnni);
+  if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) features.avx512_bf16 = all(a, kBf16);
   return features;
 }
 

@@ -135,6 +135,8 @@ Machine detect_machine() noexcept {
   machine.avx2 = features.avx2;
   machine.avx512 = features.avx512;
   machine.neon = features.neon;
+  machine.avx512_bf16 = features.avx512_bf16;
+  machine.avx512_vnni = features.avx512_vnni;
   machine.processors = count_processors();
   machine.l2_sharing_processors = machine.processors;
   detect_caches(machine);

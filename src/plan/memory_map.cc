@@ -4,6 +4,7 @@
 #include <span>
 
 #include "gemm/operator.h"
+#include "plan/precision.h"
 #include "plan/sizes.h"
 
 namespace edgeattn {
@@ -12,6 +13,8 @@ namespace {
 using namespace sizes;
 
 constexpr std::size_t kFloat = sizeof(float);
+/// Of a query row: its maximum, sum and rescaling.
+constexpr std::size_t kRowValues = 3;
 
 bool alive_together(const Region& a, const Region& b) noexcept { return a.first <= b.last && b.first <= a.last; }
 
@@ -54,10 +57,42 @@ std::size_t tile_bytes(std::size_t rows, std::size_t stride) noexcept {
   return add(mul(rows, stride, kFloat), kInputPaddingBytes);
 }
 
-void map_slot(Plan& plan) noexcept {
-  plan.slot_region_count = 0;
+Phase first_use_of_slots(const Plan& plan) noexcept {
+  const bool heads = plan.spec.heads > 1;
+  if (plan.precision == Precision::kInt8 && heads) return Phase::kStatistics;  // projects the mean of x̂
+  return plan.precision != Precision::kFloat32 || heads ? Phase::kPack : Phase::kProject;
+}
+
+void add_slot_region(Plan& plan, const char* name, std::size_t bytes, Phase first, Phase last) noexcept {
+  add_region(plan.slot_regions, plan.slot_region_count, name, Space::kScratch, bytes, first, last);
+}
+
+/// Every product reads rows that were rounded or quantised, and begins with what it adds to, so that nothing is mixed apart.
+void map_reduced_slot(Plan& plan) noexcept {
   const auto slot = [&plan](const char* name, std::size_t bytes, Phase first, Phase last) {
-    add_region(plan.slot_regions, plan.slot_region_count, name, Space::kScratch, bytes, first, last);
+    add_slot_region(plan, name, bytes, first, last);
+  };
+  const bool int8 = plan.precision == Precision::kInt8, heads = plan.spec.heads > 1;
+  const std::size_t rows = plan.query_tile;
+  const std::size_t strip = std::max(plan.pack_strip, plan.last_pack_strip), most = std::max(rows, strip);
+  // Normalised rows are the V side of a single panel, whose first row is its bias; of a tile they are only with several heads.
+  slot(region::kNormalized, mul(add(heads ? most : strip, 1), plan.channel_stride, kFloat), Phase::kPack,
+       heads ? Phase::kProject : Phase::kPack);
+  slot(region::kHalfRows, mul(most, plan.half_stride, sizeof(Half)), first_use_of_slots(plan), Phase::kOut);
+  slot(region::kProjected, mul(heads ? most : rows, plan.channel_stride, kFloat), heads ? Phase::kPack : Phase::kProject,
+       heads ? Phase::kMix : Phase::kProject);
+  if (int8) slot(region::kQuantized, mul(most, plan.quantized_stride), Phase::kPack, Phase::kMix);
+  slot(region::kScores, mul(rows, plan.score_stride, kFloat), Phase::kScores, Phase::kSoftmax);
+  slot(region::kSoftmaxWeights, mul(rows, plan.weight_stride, sizeof(Half)), Phase::kSoftmax, Phase::kMix);
+  slot(region::kAccumulated, mul(rows, plan.channel_stride, kFloat), Phase::kScores, Phase::kOut);
+  slot(region::kOutput, mul(rows, plan.channel_stride, kFloat), Phase::kOut, Phase::kTranspose);
+  slot(region::kRows, mul(rows, kRowValues + 1, kFloat), Phase::kProject, Phase::kOut);
+  slot(region::kPoison, mul(rows, kFloat), Phase::kProject, Phase::kTranspose);
+}
+
+void map_float_slot(Plan& plan) noexcept {
+  const auto slot = [&plan](const char* name, std::size_t bytes, Phase first, Phase last) {
+    add_slot_region(plan, name, bytes, first, last);
   };
   const std::size_t rows = plan.query_tile;
   const std::size_t wide = tile_bytes(rows, plan.channel_stride);
@@ -75,8 +110,13 @@ void map_slot(Plan& plan) noexcept {
   // From the scores on: it holds the sum of earlier key blocks while later ones are scored.
   slot(region::kAccumulated, wide, Phase::kScores, Phase::kOut);
   slot(region::kOutput, wide, Phase::kOut, Phase::kTranspose);
-  slot(region::kRows, mul(rows, 3, kFloat), Phase::kScores, Phase::kOut);
+  slot(region::kRows, mul(rows, kRowValues, kFloat), Phase::kScores, Phase::kOut);
   slot(region::kPoison, mul(rows, kFloat), Phase::kProject, Phase::kTranspose);
+}
+
+void map_slot(Plan& plan) noexcept {
+  plan.slot_region_count = 0;
+  plan.precision == Precision::kFloat32 ? map_float_slot(plan) : map_reduced_slot(plan);
   plan.slot_bytes = place({plan.slot_regions, plan.slot_region_count});
 }
 
@@ -88,12 +128,12 @@ void map_prepared(Plan& plan) noexcept {
                Phase::kTranspose);
   };
   plan.shared_region_count = 0;
-  prepared(region::kScoreWeights, mul(plan.projection.size(), kFloat));
-  prepared(region::kOutputWeights, mul(plan.projection.size(), kFloat));
+  prepared(region::kScoreWeights, plan.projection.bytes());
+  prepared(region::kOutputWeights, plan.projection.bytes());
   prepared(region::kNorm, mul(3, plan.spec.channels, kFloat));
   if (plan.spec.heads > 1) {
-    prepared(region::kKeyWeights, mul(plan.projection.size(), kFloat));
-    prepared(region::kValueWeights, mul(plan.projection.size(), kFloat));
+    prepared(region::kKeyWeights, plan.projection.bytes());
+    prepared(region::kValueWeights, plan.projection.bytes());
     prepared(region::kIdentity, mul(2, plan.spec.channels, kFloat));
   }
   plan.prepared_bytes = place({plan.shared_regions, plan.shared_region_count});
@@ -107,8 +147,10 @@ void map_memory(Plan& plan, bool packs_at_creation) noexcept {
   const std::size_t persistent = plan.shared_region_count;
   shared(region::kSlots, Space::kPersistent, mul(plan.threads, kSlotBytes), Phase::kBind, Phase::kTranspose);
   shared(region::kWorks, Space::kPersistent, mul(plan.operand_sets, kWorkBytes), Phase::kBind, Phase::kTranspose);
-  shared(region::kOperators, Space::kPersistent, mul(plan.threads, kOperatorsPerSlot, plan.operator_bytes), Phase::kBind,
-         Phase::kTranspose);
+  const bool reduced = plan.precision != Precision::kFloat32;
+  if (!reduced)
+    shared(region::kOperators, Space::kPersistent, mul(plan.threads, kOperatorsPerSlot, plan.operator_bytes), Phase::kBind,
+           Phase::kTranspose);
   plan.persistent_bytes = place({plan.shared_regions + persistent, plan.shared_region_count - persistent});
 
   map_slot(plan);
@@ -116,7 +158,7 @@ void map_memory(Plan& plan, bool packs_at_creation) noexcept {
   const std::size_t full_blocks = plan.key_blocks - 1;
   const std::size_t chunks = divide_up(plan.shape.tokens(), kStatisticsTokens);
   const auto operand_bytes = [&](const PanelLayout& block, const PanelLayout& last) {
-    return mul(plan.spec.heads, add(mul(full_blocks, round_up(block.size(), 16)), round_up(last.size(), 16)), kFloat);
+    return mul(plan.spec.heads, add(mul(full_blocks, operand_stride(block)), operand_stride(last)));
   };
   const auto for_each_set = [&](const char* name, std::size_t bytes, Phase first, Phase last) {
     shared(name, Space::kScratch, mul(plan.operand_sets, round_up(bytes, Plan::kAlignment)), first, last);
@@ -129,15 +171,17 @@ void map_memory(Plan& plan, bool packs_at_creation) noexcept {
   for_each_set(region::kPartialSums, mul(chunks, plan.spec.channels, 2 * sizeof(double)), Phase::kStatistics, summed);
   for_each_set(region::kPivots, mul(plan.spec.channels, kFloat), Phase::kStatistics, summed);
   for_each_set(region::kCoefficients, mul(3, plan.spec.channels, kFloat), Phase::kStatistics, packed);
-  if (packs_at_creation) {
-    std::size_t largest = plan.projection.size();
+  if (plan.precision == Precision::kInt8)
+    for_each_set(region::kKeyCenter, mul(plan.spec.channels, kFloat), Phase::kStatistics, packed);
+  if (packs_at_creation && !reduced) {
+    std::size_t largest = plan.projection.bytes();
     for (const PanelLayout* layout : {&plan.keys, &plan.last_keys, &plan.values, &plan.last_values})
-      largest = std::max(largest, layout->size());
-    shared(region::kBindWork, Space::kScratch, mul(largest, kFloat), Phase::kBind, Phase::kBind);
+      largest = std::max(largest, layout->bytes());
+    shared(region::kBindWork, Space::kScratch, largest, Phase::kBind, Phase::kBind);
   }
   // The slots are placed as one piece; `regions` shows what is inside.
   const std::size_t slots = plan.shared_region_count;
-  shared("slots", Space::kScratch, mul(plan.threads, plan.slot_bytes), plan.spec.heads > 1 ? Phase::kPack : Phase::kProject, Phase::kTranspose);
+  shared("slots", Space::kScratch, mul(plan.threads, plan.slot_bytes), first_use_of_slots(plan), Phase::kTranspose);
   plan.scratch_bytes = place({plan.shared_regions + scratch, plan.shared_region_count - scratch});
   for (std::size_t i = 0; i < plan.slot_region_count; ++i)
     plan.slot_regions[i].offset = add(plan.slot_regions[i].offset, plan.shared_regions[slots].offset);

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "edgeattn/plan.h"
+#include "plan/sizes.h"
 #include "thread_sanitizer.h"
 
 namespace edgeattn {
@@ -32,6 +33,11 @@ inline constexpr char kAccumulated[] = "accumulated tile";
 inline constexpr char kOutput[] = "output tile";
 inline constexpr char kRows[] = "softmax rows";
 inline constexpr char kPoison[] = "poison";
+// At reduced precision only.
+inline constexpr char kKeyCenter[] = "key centre";
+inline constexpr char kHalfRows[] = "rounded tile";
+inline constexpr char kQuantized[] = "quantised tile";
+inline constexpr char kSoftmaxWeights[] = "softmax weights";
 }  // namespace region
 
 /// Tokens that one entry of the partial sums covers; fixed, so that the order of sums is.
@@ -41,8 +47,13 @@ inline constexpr std::size_t kStatisticsTokens = 512;
 inline constexpr std::size_t kOperatorsPerSlot = 5;
 
 /// Room for what block/ keeps of each slot, and of each set of operands.
-inline constexpr std::size_t kSlotBytes = EDGEATTN_TSAN ? 384 : 192;
+inline constexpr std::size_t kSlotBytes = EDGEATTN_TSAN ? 448 : 256;
 inline constexpr std::size_t kWorkBytes = 128;
+
+/// Bytes from one key block's operand to the next one's: keeps each aligned to 64 bytes.
+constexpr std::size_t operand_stride(const PanelLayout& layout) noexcept {
+  return sizes::round_up(layout.bytes(), Plan::kAlignment);
+}
 
 /// Fills in regions and bytes of a plan whose spec, shape, tiles, layouts and strides are set. A size that does not fit
 /// becomes sizes::kTooLarge.

@@ -6,6 +6,7 @@
 #include "kernels.h"
 #include "plan/isa.h"
 #include "plan/memory_map.h"
+#include "plan/precision.h"
 #include "plan/sizes.h"
 #include "plan/spec.h"
 #include "plan/tiles.h"
@@ -39,21 +40,33 @@ Status check_options(const PlanOptions& options, const Shape& shape) noexcept {
   return {};
 }
 
+/// Who answers for the operands of one plan.
+struct Products {
+  const Gemm& gemm;
+  ReducedSet set;
+  std::size_t mr;
+
+  Status layout(const Plan& plan, Operand operand, std::size_t inputs, std::size_t outputs, PanelLayout& layout) const noexcept {
+    return operand_layout(plan.precision, set, gemm, operand, inputs, outputs, layout);
+  }
+};
+
 /// Cuts the keys into blocks of at most `largest`, and asks for the layouts that this takes.
-Status choose_keys(std::size_t largest, const Gemm& gemm, Plan& plan) noexcept {
+Status choose_keys(std::size_t largest, const Products& products, Plan& plan) noexcept {
   const KeyBlocks blocks = cut_keys(plan.shape.tokens(), largest);
   plan.key_block = blocks.size;
   plan.last_key_block = blocks.last;
   plan.key_blocks = blocks.count;
   plan.score_stride = sizes::round_up(std::max(blocks.size, blocks.last), 16);
+  plan.weight_stride = sizes::round_up(plan.score_stride, kReducedRowUnit / sizeof(Half));
   const std::size_t channels = plan.spec.head_channels();
-  EDGEATTN_TRY(gemm.probe(channels, blocks.size, plan.keys));
-  EDGEATTN_TRY(gemm.probe(blocks.size, channels, plan.values));
+  EDGEATTN_TRY(products.layout(plan, Operand::kKeys, channels, blocks.size, plan.keys));
+  EDGEATTN_TRY(products.layout(plan, Operand::kValues, blocks.size, channels, plan.values));
   plan.last_keys = plan.keys;
   plan.last_values = plan.values;
   if (blocks.last != blocks.size) {
-    EDGEATTN_TRY(gemm.probe(channels, blocks.last, plan.last_keys));
-    EDGEATTN_TRY(gemm.probe(blocks.last, channels, plan.last_values));
+    EDGEATTN_TRY(products.layout(plan, Operand::kKeys, channels, blocks.last, plan.last_keys));
+    EDGEATTN_TRY(products.layout(plan, Operand::kValues, blocks.last, channels, plan.last_values));
   }
   return {};
 }
@@ -69,15 +82,14 @@ void choose_queries(std::size_t unit, std::size_t rows, Plan& plan) noexcept {
 
 /// Plans the memory of `plan` with its key blocks. Where scratch is over the budget, first takes one set of operands, then
 /// smaller query tiles. False if even the smallest do not fit, which are then what the plan holds.
-bool fit(const PlanOptions& options, const Gemm& gemm, Plan& plan) noexcept {
+bool fit(const PlanOptions& options, const Products& products, Plan& plan) noexcept {
   const std::size_t budget = options.scratch_budget_bytes;
   const std::size_t tokens = plan.shape.tokens();
   const bool forced = options.query_tile != 0;
-  const std::size_t unit = forced ? std::min(options.query_tile, tokens) : query_unit(gemm.mr);
-  const std::size_t largest =
-      forced ? unit : largest_query_tile(plan.machine, plan.spec.channels, plan.key_block, gemm.mr);
+  const std::size_t unit = forced ? std::min(options.query_tile, tokens) : query_unit(products.mr);
+  const std::size_t largest = forced ? unit : largest_query_tile(plan, products.mr);
   const auto fits = [&] {
-    map_memory(plan, gemm.packs_at_creation);
+    map_memory(plan, products.gemm.packs_at_creation);
     return budget == 0 || plan.scratch_bytes <= budget;
   };
   plan.operand_sets = best_operand_sets(plan);
@@ -110,18 +122,24 @@ Status plan(const Spec& spec, const Shape& shape, const PlanOptions& options, co
   plan.layout = options.layout;
   plan.threads = options.threads;
   plan.machine = machine;
+  plan.precision = options.precision;
   plan.gemm_name = gemm.name;
   plan.operator_bytes = gemm.operator_bytes;
   plan.operand_offset = gemm.operand_offset;
   plan.channel_stride = sizes::round_up(spec.channels, 16);
+  plan.half_stride = sizes::round_up(spec.channels, kReducedRowUnit / sizeof(Half));
+  plan.quantized_stride = sizes::round_up(spec.head_channels(), kReducedRowUnit);
   EDGEATTN_TRY(choose_isa(options.isa, machine, plan.isa));
-  EDGEATTN_TRY(gemm.probe(spec.channels, spec.channels, plan.projection));
+  Products products{.gemm = gemm, .set = ReducedSet::kScalar, .mr = gemm.mr};
+  EDGEATTN_TRY(choose_reduced(plan.precision, plan.isa, machine, products.set));
+  if (plan.precision != Precision::kFloat32) products.mr = ReducedTable(products.set).traits.mr;
+  EDGEATTN_TRY(products.layout(plan, Operand::kWeights, spec.channels, spec.channels, plan.projection));
 
   const bool forced_keys = options.key_block != 0;
   std::size_t least_bytes = sizes::kTooLarge;
-  for (std::size_t largest = forced_keys ? options.key_block : largest_key_block(machine, spec.head_channels());; largest /= 2) {
-    EDGEATTN_TRY(choose_keys(largest, gemm, plan));
-    if (fit(options, gemm, plan)) break;
+  for (std::size_t largest = forced_keys ? options.key_block : largest_key_block(plan);; largest /= 2) {
+    EDGEATTN_TRY(choose_keys(largest, products, plan));
+    if (fit(options, products, plan)) break;
     plan.budget_reduced_keys = true;
     least_bytes = std::min(least_bytes, plan.scratch_bytes);
     if (forced_keys || largest / 2 < kKeyUnit)

@@ -2,6 +2,8 @@
 
 #include <numeric>
 
+#include "plan/precision.h"
+
 namespace edgeattn {
 namespace {
 
@@ -21,15 +23,18 @@ std::size_t row_bytes(std::size_t values) noexcept { return sizes::mul(values, s
 
 }  // namespace
 
-std::size_t largest_key_block(const Machine& machine, std::size_t channels) noexcept {
-  const std::size_t keys = l2_share(machine) / 2 / row_bytes(channels);
-  return std::clamp(keys / kKeyUnit * kKeyUnit, kSmallestKeyBlock, kLargestKeyBlock);
+std::size_t largest_key_block(const Plan& plan) noexcept {
+  const std::size_t value_bytes = sizes::mul(plan.spec.head_channels(), element_bytes(plan.precision, Operand::kValues));
+  const std::size_t keys = l2_share(plan.machine) / 2 / value_bytes;
+  const bool reduced = plan.precision != Precision::kFloat32;
+  return std::clamp(keys / kKeyUnit * kKeyUnit, kSmallestKeyBlock, reduced ? kLargestReducedKeyBlock : kLargestKeyBlock);
 }
 
-std::size_t largest_query_tile(const Machine& machine, std::size_t channels, std::size_t key_block,
-                               std::size_t mr) noexcept {
+std::size_t largest_query_tile(const Plan& plan, std::size_t mr) noexcept {
   using namespace sizes;
-  const std::size_t operand_bytes = mul(key_block, row_bytes(channels));
+  const Machine& machine = plan.machine;
+  const std::size_t channels = plan.spec.channels, key_block = plan.key_block;
+  const std::size_t operand_bytes = mul(key_block, channels, element_bytes(plan.precision, Operand::kValues));
   const std::size_t left_of_l2 = l2_share(machine) - std::min(l2_share(machine), operand_bytes);
   const std::size_t rows_in_l2 = left_of_l2 / row_bytes(add(channels, key_block));
   const std::size_t rows_in_l3 =
@@ -38,7 +43,9 @@ std::size_t largest_query_tile(const Machine& machine, std::size_t channels, std
 }
 
 std::size_t best_operand_sets(const Plan& plan) noexcept {
-  if (sizes::mul(2, plan.shape.tokens(), row_bytes(plan.spec.channels)) > l2_share(plan.machine)) return 1;
+  const std::size_t token_bytes =
+      element_bytes(plan.precision, Operand::kKeys) + element_bytes(plan.precision, Operand::kValues);
+  if (sizes::mul(plan.shape.tokens(), plan.spec.channels, token_bytes) > l2_share(plan.machine)) return 1;
   // With several heads, packing takes two projections: none of them twice.
   if (plan.spec.heads > 1) return plan.shape.batch % plan.threads == 0 ? plan.threads : 1;
   return plan.threads / largest_divisor(plan.threads, plan.shape.batch) <= 2 ? plan.threads : 1;
@@ -61,9 +68,14 @@ KeyBlocks cut_keys(std::size_t tokens, std::size_t largest) noexcept {
 
 std::size_t pack_strip(const Plan& plan, const PanelLayout& keys, const PanelLayout& values) noexcept {
   // Whole cache lines of every channel; few enough to stay in the first cache.
-  constexpr std::size_t kLine = 16, kLines = 4;
-  const std::size_t columns_and_groups = std::lcm(std::size_t{keys.nr}, std::size_t{values.kr} * values.sr);
-  if (plan.spec.heads == 1) return std::lcm(kLines * kLine, columns_and_groups);
+  constexpr std::size_t kLine = 16, kLines = 4, kReducedLines = 2;
+  // Rows of reduced precision may begin inside a panel.
+  const std::size_t columns = plan.precision == Precision::kFloat32 ? keys.nr : 1;
+  const std::size_t columns_and_groups = std::lcm(columns, std::size_t{values.kr} * values.sr);
+  if (plan.spec.heads == 1) {
+    const std::size_t lines = plan.precision == Precision::kFloat32 ? kLines : kReducedLines;
+    return std::lcm(lines * kLine, columns_and_groups);
+  }
   const std::size_t unit = std::lcm(kLine, columns_and_groups);
   return std::max(unit, plan.query_tile / unit * unit);
 }

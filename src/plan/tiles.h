@@ -14,6 +14,8 @@ inline constexpr std::size_t kKeyUnit = 32;
 /// Bounds of the key blocks that a plan picks by itself: longer sums err more, shorter ones cost more passes over the tile.
 inline constexpr std::size_t kSmallestKeyBlock = 64;
 inline constexpr std::size_t kLargestKeyBlock = 256;
+/// At reduced precision, where rounding elements errs far more than long sums do.
+inline constexpr std::size_t kLargestReducedKeyBlock = 512;
 /// Bounds of the query tiles that a plan picks by itself, in passes of the microkernel over an operand.
 inline constexpr std::size_t kFewestPasses = 8;
 inline constexpr std::size_t kMostPasses = 48;
@@ -25,11 +27,11 @@ inline constexpr std::size_t kSmallestQueryTile = 4;
 constexpr std::size_t query_unit(std::size_t mr) noexcept { return sizes::round_up(kSmallestQueryTile, mr); }
 
 /// The largest key block whose operand of either attention product fills half of a worker's L2, within the bounds above.
-std::size_t largest_key_block(const Machine& machine, std::size_t channels) noexcept;
+std::size_t largest_key_block(const Plan& plan) noexcept;
 
 /// The largest query tile that finds room, within the bounds above: in a worker's share of L3 with all that a tile keeps from one
 /// key block to the next, or in what the operand of a key block leaves of its L2 with what one product touches.
-std::size_t largest_query_tile(const Machine& machine, std::size_t channels, std::size_t key_block, std::size_t mr) noexcept;
+std::size_t largest_query_tile(const Plan& plan, std::size_t mr) noexcept;
 
 /// How many sets of operands are best: one for every thread where a set finds room in a worker's L2 and no more than two threads
 /// share an image, else one for all. Packing an image twice takes no longer than fetching half of it from another core's cache.
@@ -50,7 +52,8 @@ struct KeyBlocks {
 KeyBlocks cut_keys(std::size_t tokens, std::size_t largest) noexcept;
 
 /// Tokens that are packed at a time into operands of these layouts: whole panels of the K side and whole depth groups of the V
-/// side. With one head as many as stay in the first cache; with several, where they are rows of a projection first, a tile's.
+/// side. With one head as many as stay in the first cache, or at reduced precision, where they are rows first, in the second; with
+/// several, where they are rows of a projection first, a tile's.
 std::size_t pack_strip(const Plan& plan, const PanelLayout& keys, const PanelLayout& values) noexcept;
 
 /// A range of query rows.
