@@ -59,7 +59,7 @@ TEST_CASE("plan, prepare and bind leave nothing behind, and runs allocate nothin
     AlignedBytes memory(planned.prepared_bytes), persistent(planned.persistent_bytes), scratch(planned.scratch_bytes);
     const Counts prepared_start = count();
     Prepared prepared;
-    REQUIRE_OK(prepare(row.spec, weights.view(), machine, traits, {memory.data(), memory.size()}, prepared));
+    REQUIRE_OK(prepare(row.spec, weights.view(), machine, traits, {memory.data(), memory.size()}, prepared, format_under_test()));
     const Counts bind_start = count();
     CHECK(bind_start.live_bytes == prepared_start.live_bytes);
     Block block;

@@ -18,7 +18,7 @@ struct Parts {
     persistent = std::make_unique<AlignedBytes>(plan.persistent_bytes + 64);
     scratch = std::make_unique<AlignedBytes>(plan.scratch_bytes + 64);
     REQUIRE_OK(prepare(spec, random_weights(spec, 21).view(), detect_machine(), gemm(),
-                       {memory->data(), plan.prepared_bytes}, prepared));
+                       {memory->data(), plan.prepared_bytes}, prepared, format_under_test()));
   }
 
   Status bind_with(std::size_t persistent_bytes, std::size_t scratch_bytes, std::size_t shift = 0) {
@@ -44,12 +44,12 @@ TEST_CASE("spans must have every byte and the alignment") {
   Prepared prepared;
   const io::BlockWeights weights = random_weights(kSpec, 21);
   const std::size_t bytes = parts.plan.prepared_bytes;
-  CHECK_FAILS(prepare(kSpec, weights.view(), detect_machine(), gemm(), {parts.memory->data(), bytes - 1}, prepared),
+  CHECK_FAILS(prepare(kSpec, weights.view(), detect_machine(), gemm(), {parts.memory->data(), bytes - 1}, prepared, format_under_test()),
               StatusCode::kTooSmall, "prepared");
-  CHECK_FAILS(prepare(kSpec, weights.view(), detect_machine(), gemm(), {parts.memory->data() + 8, bytes}, prepared),
+  CHECK_FAILS(prepare(kSpec, weights.view(), detect_machine(), gemm(), {parts.memory->data() + 8, bytes}, prepared, format_under_test()),
               StatusCode::kInvalidArgument, "aligned to 64");
   std::size_t asked = 0;
-  REQUIRE_OK(prepared_bytes(kSpec, detect_machine(), gemm(), asked));
+  REQUIRE_OK(prepared_bytes(kSpec, detect_machine(), gemm(), asked, format_under_test()));
   CHECK(asked == bytes);
 }
 
@@ -106,14 +106,14 @@ TEST_CASE("weights that are missing, not finite or overflow are named") {
   };
   const Spec spec{.channels = 32, .norm = Norm::kBatch};
   std::size_t bytes = 0;
-  REQUIRE_OK(prepared_bytes(spec, detect_machine(), gemm(), bytes));
+  REQUIRE_OK(prepared_bytes(spec, detect_machine(), gemm(), bytes, format_under_test()));
   AlignedBytes memory(bytes);
   for (const Row& row : rows) {
     CAPTURE(row.name);
     io::BlockWeights weights = random_weights(spec, 23);
     row.spoil(weights);
     Prepared prepared;
-    CHECK_FAILS(prepare(spec, weights.view(), detect_machine(), gemm(), {memory.data(), bytes}, prepared),
+    CHECK_FAILS(prepare(spec, weights.view(), detect_machine(), gemm(), {memory.data(), bytes}, prepared, format_under_test()),
                 StatusCode::kInvalidArgument, row.name);
   }
 }
@@ -157,13 +157,13 @@ TEST_CASE("folding says what it cannot fold") {
   CHECK_FAILS(fold_with([](FoldedSpans& s) { s.out_bias = s.out_bias.first(31); }), StatusCode::kTooSmall, "out_bias");
 
   std::size_t bytes = 0;
-  REQUIRE_OK(prepared_bytes(kSpec, detect_machine(), gemm(), bytes));
+  REQUIRE_OK(prepared_bytes(kSpec, detect_machine(), gemm(), bytes, format_under_test()));
   AlignedBytes memory(bytes);
   const auto prepare_with = [&](auto change) {
     Weights changed = folded.view();
     change(changed);
     Prepared prepared;
-    return prepare(kSpec, changed, detect_machine(), gemm(), {memory.data(), bytes}, prepared);
+    return prepare(kSpec, changed, detect_machine(), gemm(), {memory.data(), bytes}, prepared, format_under_test());
   };
   REQUIRE_OK(prepare_with([](Weights&) {}));
   REQUIRE_OK(prepare_with([](Weights& w) { w.score_bias = w.out_bias = nullptr; }));

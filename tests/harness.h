@@ -54,11 +54,15 @@ inline const Gemm& gemm() {
   return answer;
 }
 
-/// The options of a case, with the instruction set under test.
+/// The options of a case, with the instruction set and the precision under test.
 inline PlanOptions options_under_test(PlanOptions options = {}) {
   options.isa = isa();
+  options.precision = precision();
   return options;
 }
+
+/// What `prepare` makes for plans with those options.
+inline PreparedFormat format_under_test() { return {.precision = precision(), .isa = isa()}; }
 
 struct PoolDeleter {
   void operator()(pthreadpool* pool) const { pthreadpool_destroy(pool); }
@@ -81,8 +85,7 @@ class TestBlock {
     REQUIRE(plan_.isa == isa());
     prepared_memory_ = std::make_unique<GuardedBytes>(plan_.prepared_bytes, 64, shift);
     persistent_ = std::make_unique<GuardedBytes>(plan_.persistent_bytes, 64, shift);
-    REQUIRE_OK(prepare(weights.spec, weights.view(), machine, gemm(), prepared_memory_->span(), prepared_,
-                       {.precision = options.precision, .isa = isa()}));
+    REQUIRE_OK(prepare(weights.spec, weights.view(), machine, gemm(), prepared_memory_->span(), prepared_, format_under_test()));
     prepared_memory_->writable(false);
     bind_to(std::make_shared<GuardedBytes>(plan_.scratch_bytes, 64, shift));
   }

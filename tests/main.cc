@@ -6,12 +6,14 @@
 #include <optional>
 #include <string>
 
+#include "plan/precision.h"
 #include "support.h"
 
 namespace edgeattn::test {
 namespace {
 
 Isa g_isa = Isa::kAuto;
+Precision g_precision = Precision::kFloat32;
 std::uint64_t g_seed = 1;
 bool g_sample = false;
 bool g_bench = false;
@@ -31,9 +33,17 @@ Isa isa_named(const char* name) {
   std::exit(2);
 }
 
+Precision precision_named(const char* name) {
+  for (Precision precision : {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8})
+    if (std::strcmp(name, to_string(precision)) == 0) return precision;
+  std::fprintf(stderr, "unknown --precision=%s\n", name);
+  std::exit(2);
+}
+
 }  // namespace
 
 Isa isa() { return g_isa; }
+Precision precision() { return g_precision; }
 std::uint64_t seed() { return g_seed; }
 bool sample() { return g_sample; }
 bool bench() { return g_bench; }
@@ -56,6 +66,7 @@ int main(int argc, char** argv) {
   using namespace edgeattn;
   for (int i = 1; i < argc; ++i) {
     if (const char* isa = test::value_of(argv[i], "--isa=")) test::g_isa = test::isa_named(isa);
+    if (const char* precision = test::value_of(argv[i], "--precision=")) test::g_precision = test::precision_named(precision);
     if (const char* seed = test::value_of(argv[i], "--seed=")) test::g_seed = std::strtoull(seed, nullptr, 10);
     if (const char* count = test::value_of(argv[i], "--cases=")) test::g_cases = std::strtoull(count, nullptr, 10);
     if (const char* first = test::value_of(argv[i], "--first-case=")) test::g_first_case = std::strtoull(first, nullptr, 10);
@@ -69,7 +80,12 @@ int main(int argc, char** argv) {
     std::printf("skipped: no %s on this machine or in this build\n", to_string(test::g_isa));
     return 77;
   }
-  std::printf("isa %s, seed %llu\n", to_string(test::g_isa), static_cast<unsigned long long>(test::g_seed));
+  ReducedSet set{};
+  if (const Status status = choose_reduced(test::g_precision, test::g_isa, machine, set); !status.ok()) {
+    std::printf("skipped: %s\n", status.message());
+    return 77;
+  }
+  std::printf("isa %s, precision %s, seed %llu\n", to_string(test::g_isa), to_string(test::g_precision), static_cast<unsigned long long>(test::g_seed));
   doctest::Context context(argc, argv);
   return context.run();
 }

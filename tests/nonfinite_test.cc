@@ -93,7 +93,7 @@ TEST_CASE("overflow inside a run becomes NaN, never a wrong number") {
       AlignedBytes memory(planned.prepared_bytes);
       Prepared prepared;
       const Status status =
-          prepare(spec, weights.view(), detect_machine(), gemm(), {memory.data(), memory.size()}, prepared);
+          prepare(spec, weights.view(), detect_machine(), gemm(), {memory.data(), memory.size()}, prepared, format_under_test());
       if (!status.ok()) {  // the folded weights overflow: an error that names them is as good
         CHECK(std::string_view(status.message()).find("weight") != std::string_view::npos);
         continue;

@@ -40,12 +40,12 @@ void draw_budget(Case& c, Dice& dice) {
 /// Whether `prepare` takes the weights; if not, its error must name them, and a memory of one byte less is always too small.
 bool prepares(const Case& c, const io::BlockWeights& weights) {
   std::size_t bytes = 0;
-  REQUIRE_OK(prepared_bytes(c.spec, detect_machine(), gemm(), bytes));
+  REQUIRE_OK(prepared_bytes(c.spec, detect_machine(), gemm(), bytes, format_under_test()));
   const GuardedBytes memory(bytes);
   Prepared prepared;
-  CHECK_FAILS(prepare(c.spec, weights.view(), detect_machine(), gemm(), memory.span().first(bytes - 1), prepared), StatusCode::kTooSmall,
+  CHECK_FAILS(prepare(c.spec, weights.view(), detect_machine(), gemm(), memory.span().first(bytes - 1), prepared, format_under_test()), StatusCode::kTooSmall,
               std::to_string(bytes));
-  const Status status = prepare(c.spec, weights.view(), detect_machine(), gemm(), memory.span(), prepared);
+  const Status status = prepare(c.spec, weights.view(), detect_machine(), gemm(), memory.span(), prepared, format_under_test());
   CHECK(memory.margins_intact());
   if (!status.ok()) {
     CHECK(c.extreme == Extreme::kHugeWeights);

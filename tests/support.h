@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "edgeattn/machine.h"
+#include "edgeattn/plan.h"
 #include "kernels.h"
 
 namespace edgeattn::test {
@@ -15,6 +15,9 @@ namespace edgeattn::test {
 /// The instruction set that this process tests: `--isa=NAME`, by default the machine's best.
 Isa isa();
 KernelSet kernel_set();
+
+/// The precision that this process tests: `--precision=NAME`, by default f32.
+Precision precision();
 
 /// `--seed=N`, by default 1; printed at start.
 std::uint64_t seed();
