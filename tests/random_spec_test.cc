@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "attention_term.h"
 #include "harness.h"
 #include "oracle.h"
 #include "random_case.h"
@@ -100,11 +101,26 @@ struct Scene {
   std::vector<float> neighbour_x;
 };
 
+/// Reduced precision promises something of ordinary numbers whose scores are small enough, and are many enough for errors to even out.
+void check_reduced_error(const Case& c, const io::BlockWeights& weights, const std::vector<float>& x, const std::vector<float>& y,
+                         Outcomes& outcomes) {
+  constexpr std::size_t kFew = 1024;
+  if (c.extreme != Extreme::kNone) return;
+  const Reference exact = reference(weights, c.shape, c.options.layout, x);
+  const ReducedBounds bounds = reduced_bounds(precision());
+  if (exact.largest_score > bounds.largest_score) return;
+  const double excess = relative_rms_error(c.spec, x, y, exact.exact) / bounds.on_random_data;
+  double& worst = outcomes.worst[static_cast<std::size_t>(c.extreme)];
+  worst = std::max(worst, excess);
+  CHECK_MESSAGE(excess <= (y.size() < kFew ? 2 : 1), "relative rms error is ", excess, " of the promise");
+}
+
 /// The bound compares two random errors, so a few cases may lie beyond it, but not far; where scores are so large that rounding
 /// decides between near ties, what it may decide is allowed (docs/engine.md, Accuracy).
 void check_error(const Case& c, const io::BlockWeights& weights, const std::vector<float>& x, const std::vector<float>& y,
                  Outcomes& outcomes) {
   constexpr double kLargeScore = 30;
+  if (precision() != Precision::kFloat32) return check_reduced_error(c, weights, x, y, outcomes);
   const bool denormals =
       c.extreme == Extreme::kDenormalInput || c.extreme == Extreme::kDenormalWeights || c.extreme == Extreme::kTinyWeights;
   const Leniency leniency{.floor = denormals ? 0x1p-100 : 0, .nan = c.extreme == Extreme::kHugeWeights};
