@@ -26,8 +26,9 @@ sys.dont_write_bytecode = True  # the source tree stays as it is
 import indexed_png
 from crafted import ddpm_block, decoded, encoded, transposed, with_header
 
-# Of a cross build, Meson names the emulator.
-TOOL = [*shlex.split(os.environ.get("MESON_EXE_WRAPPER", "")), os.path.abspath(sys.argv[1])]
+# Of a cross build, Meson names the emulator. It is slow, so of the wrong calls, which depend on the processor least, it has a sample.
+EMULATOR = shlex.split(os.environ.get("MESON_EXE_WRAPPER", ""))
+TOOL = [*EMULATOR, os.path.abspath(sys.argv[1])]
 PNG = sys.argv[2:] != ["no-png"]
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WEIGHTS = str(ROOT / "tests/data/digits-blocks.safetensors")
@@ -698,7 +699,7 @@ def passes(name, check):
 
 
 def main():
-    checks = [(f"edgeattn {row[1]}", lambda row=row: check_wrong(*row)) for row in WRONG]
+    checks = [(f"edgeattn {row[1]}", lambda row=row: check_wrong(*row)) for row in WRONG[::8 if EMULATOR else 1]]
     checks += [(name, check) for name, check in globals().items() if name.startswith("test_")]
     results = [passes(name, check) for name, check in checks]
     print(f"{results.count(True)} passed, {results.count(False)} failed")

@@ -22,7 +22,7 @@ Precision precision();
 /// `--seed=N`, by default 1; printed at start.
 std::uint64_t seed();
 
-/// `--sample`: exhaustive loops take a sample, because the processor is emulated.
+/// `--sample`: exhaustive loops take a sample, because time is short.
 bool sample();
 
 /// `--bench`: whether tests that can shall time what they test.
