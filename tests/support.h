@@ -9,6 +9,7 @@
 
 #include "edgeattn/plan.h"
 #include "kernels.h"
+#include "reduced_kernels.h"
 
 namespace edgeattn::test {
 
@@ -18,6 +19,9 @@ KernelSet kernel_set();
 
 /// The precision that this process tests: `--precision=NAME`, by default f32.
 Precision precision();
+/// The kernels of reduced precision that this process tests: `--reduced=NAME`, by default the scalar ones.
+ReducedSet reduced_set();
+const char* name_of(ReducedSet set);
 
 /// `--seed=N`, by default 1; printed at start.
 std::uint64_t seed();

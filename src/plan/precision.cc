@@ -3,22 +3,6 @@
 #include "plan/sizes.h"
 
 namespace edgeattn {
-namespace {
-
-Status lacks(Precision precision, const char* where, const char* what) noexcept {
-  return Status::error(StatusCode::kUnsupported, "precision ", to_string(precision), ": ", where, " has no ", what);
-}
-
-/// What of the instructions that `isa` does not include this processor lacks; null if nothing.
-const char* missing(Isa isa, const Machine& machine) noexcept {
-  if (isa != Isa::kAvx512) return nullptr;
-  if (!machine.avx512_bf16) return "AVX512-BF16";
-  if (!machine.avx512_vnni) return "AVX512-VNNI";
-  return nullptr;
-}
-
-}  // namespace
-
 const char* to_string(Precision precision) noexcept {
   switch (precision) {
     case Precision::kFloat32: return "f32";
@@ -28,13 +12,29 @@ const char* to_string(Precision precision) noexcept {
   return "?";
 }
 
+bool supports(const Machine& machine, ReducedSet set) noexcept {
+  switch (set) {
+    case ReducedSet::kScalar: return true;
+    case ReducedSet::kAvx512: return machine.avx512 && machine.avx512_bf16 && machine.avx512_vnni;
+    case ReducedSet::kDotprod: return machine.dotprod && machine.fp16;
+    case ReducedSet::kI8mm: return machine.i8mm && machine.bf16;
+  }
+  return false;
+}
+
 Status choose_reduced(Precision precision, Isa isa, const Machine& machine, ReducedSet& set) noexcept {
   set = ReducedSet::kScalar;
   if (precision == Precision::kFloat32 || isa == Isa::kScalar) return {};
-  if (isa == Isa::kAvx2) return lacks(precision, "avx2", "products of reduced precision: AVX512-BF16 and AVX512-VNNI are required");
-  if (const char* what = missing(isa, machine); what != nullptr) return lacks(precision, "this processor", what);
-  set = ReducedSet::kAvx512;
-  if (!reduced_built(set)) return lacks(precision, "this build", "kernels of reduced precision for it");
+  const bool arm = isa == Isa::kNeon;
+  if (isa == Isa::kAvx512) set = ReducedSet::kAvx512;
+  if (arm) set = supports(machine, ReducedSet::kI8mm) && reduced_built(ReducedSet::kI8mm) ? ReducedSet::kI8mm : ReducedSet::kDotprod;
+  if (set == ReducedSet::kScalar || !supports(machine, set))
+    return Status::error(StatusCode::kUnsupported, "precision ", to_string(precision), " needs ",
+                         arm ? "dot products and fp16 arithmetic, or i8mm and bf16" : "AVX512-BF16 and AVX512-VNNI", ", which ",
+                         isa == Isa::kAvx2 ? "avx2 does not include" : "this processor lacks");
+  if (!reduced_built(set))
+    return Status::error(StatusCode::kUnsupported, "this build has no kernels of precision ", to_string(precision), " for ",
+                         to_string(isa));
   return {};
 }
 

@@ -14,6 +14,9 @@ constexpr std::size_t element_bytes(Precision precision, Operand operand) noexce
   return precision == Precision::kInt8 && operand == Operand::kKeys ? 1 : sizeof(Half);
 }
 
+/// Whether the processor has what the kernels of `set` are compiled for.
+bool supports(const Machine& machine, ReducedSet set) noexcept;
+
 /// The kernels of reduced precision for an instruction set that choose_isa chose. kUnsupported names what processor or build lacks.
 Status choose_reduced(Precision precision, Isa isa, const Machine& machine, ReducedSet& set) noexcept;
 
