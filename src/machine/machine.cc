@@ -135,6 +135,10 @@ Machine detect_machine() noexcept {
   machine.avx2 = features.avx2;
   machine.avx512 = features.avx512;
   machine.neon = features.neon;
+  machine.dotprod = features.dotprod;
+  machine.fp16 = features.fp16;
+  machine.i8mm = features.i8mm;
+  machine.bf16 = features.bf16;
   machine.processors = count_processors();
   machine.l2_sharing_processors = machine.processors;
   detect_caches(machine);
