@@ -29,6 +29,18 @@ inline uint16x8_t to_half(Vec low, Vec high) {
 namespace edgeattn {
 namespace {
 
+// Not by intrinsics: gcc 12 makes two instructions of vfmaq_laneq_f16, and copies the sums of vdotq_laneq_s32 back and forth.
+/// sums += the dot products of `columns` with group kGroup of `row`.
+template <size_t kGroup>
+inline void add_products(int32x4_t& sums, int8x16_t columns, int8x16_t row) {
+  asm("sdot %0.4s, %1.16b, %2.4b[%3]" : "+w"(sums) : "w"(columns), "w"(row), "i"(kGroup));
+}
+/// sums += columns·row[kElement].
+template <size_t kElement>
+inline void add_products(float16x8_t& sums, float16x8_t columns, float16x8_t row) {
+  asm("fmla %0.8h, %1.8h, %2.h[%3]" : "+w"(sums) : "w"(columns), "x"(row), "i"(kElement));
+}
+
 constexpr size_t kQuads = kNr / 4;
 constexpr size_t kGroups = kStep / kTraits.int8_group;
 
@@ -40,9 +52,11 @@ template <size_t kRows>
   for (size_t i = 0; i < kRows; ++i) input[i] = vreinterpretq_s8_u8(vld1q_u8(rows[i] + first * kTraits.int8_group));
   for_constants<kGroups>([&](auto group) __attribute__((always_inline)) {
     if (group.value >= count) return;
+#pragma GCC unroll 8
     for (size_t q = 0; q < kQuads; ++q) {
       const int8x16_t four = vreinterpretq_s8_u8(vld1q_u8(columns + ((first + group.value) * kQuads + q) * kStep));
-      for (size_t i = 0; i < kRows; ++i) sums[i][q] = vdotq_laneq_s32(sums[i][q], four, input[i], group.value);
+#pragma GCC unroll 8
+      for (size_t i = 0; i < kRows; ++i) add_products<group.value>(sums[i][q], four, input[i]);
     }
   });
 }
@@ -52,8 +66,10 @@ template <size_t kRows>
 [[gnu::noinline]] void multiply_tile(const Int8Tile& tile) {
   const uint8_t* rows[kRows];
   int32x4_t sums[kRows][kQuads];
+#pragma GCC unroll 8
   for (size_t i = 0; i < kRows; ++i) {
     rows[i] = row_of(tile, i);
+#pragma GCC unroll 8
     for (size_t q = 0; q < kQuads; ++q) sums[i][q] = begin(tile, i, 4 * q);
   }
   const uint8_t* const columns = tile.panel + header_bytes(tile);
@@ -61,14 +77,10 @@ template <size_t kRows>
   size_t first = 0;
   for (; first + kGroups <= groups; first += kGroups) add_groups(sums, rows, first, columns, kGroups);
   if (first < groups) add_groups(sums, rows, first, columns, groups - first);
+#pragma GCC unroll 8
   for (size_t i = 0; i < kRows; ++i)
+#pragma GCC unroll 8
     for (size_t q = 0; q < kQuads; ++q) finish(tile, i, 4 * q, sums[i][q]);
-}
-
-/// sums += columns·row[kElement]. Of vfmaq_laneq_f16, gcc 12 makes two instructions.
-template <size_t kElement>
-inline void add_products(float16x8_t& sums, float16x8_t columns, float16x8_t row) {
-  asm("fmla %0.8h, %1.8h, %2.h[%3]" : "+w"(sums) : "w"(columns), "x"(row), "i"(kElement));
 }
 
 constexpr size_t kElements = kStep / sizeof(Half);

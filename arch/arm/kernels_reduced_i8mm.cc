@@ -31,12 +31,13 @@ inline uint16x8_t to_half(Vec low, Vec high) {
 namespace edgeattn {
 namespace {
 
-/// Two rows by two columns: [row 0 · column 0, row 0 · column 1, row 1 · column 0, row 1 · column 1].
-inline int32x4_t add_products(int32x4_t sums, uint8x16_t rows, uint8x16_t columns) {
-  return vmmlaq_s32(sums, vreinterpretq_s8_u8(rows), vreinterpretq_s8_u8(columns));
+// Not by intrinsics, whose sums gcc 12 copies back and forth.
+/// sums += [row 0 · column 0, row 0 · column 1, row 1 · column 0, row 1 · column 1].
+inline void add_products(int32x4_t& sums, uint8x16_t rows, uint8x16_t columns) {
+  asm("smmla %0.4s, %1.16b, %2.16b" : "+w"(sums) : "w"(rows), "w"(columns));
 }
-inline float32x4_t add_products(float32x4_t sums, uint8x16_t rows, uint8x16_t columns) {
-  return vbfmmlaq_f32(sums, vreinterpretq_bf16_u8(rows), vreinterpretq_bf16_u8(columns));
+inline void add_products(float32x4_t& sums, uint8x16_t rows, uint8x16_t columns) {
+  asm("bfmmla %0.4s, %1.8h, %2.8h" : "+w"(sums) : "w"(rows), "w"(columns));
 }
 
 template <class Vector>
@@ -66,7 +67,7 @@ template <size_t kPairs, class Sums>
   for (size_t c = 0; c < kNr / 2; ++c) {
     const uint8x16_t two = vld1q_u8(columns + c * kStep);
 #pragma GCC unroll 8
-    for (size_t p = 0; p < kPairs; ++p) sums[p][c] = add_products(sums[p][c], pairs[p], two);
+    for (size_t p = 0; p < kPairs; ++p) add_products(sums[p][c], pairs[p], two);
   }
 }
 
