@@ -43,20 +43,20 @@ enum class Placement : std::uint8_t {
   kMoved,  ///< somewhere between, each at another residue of its address modulo 64 than the last, if its alignment lets it
 };
 
-/// Floats, or doubles, between two pages that nobody may touch. All start as a canary, a NaN that no kernel makes, and so does
+/// Where all buffers lie that are made from now on.
+inline Placement buffer_placement = Placement::kEnd;
+
+/// Values, whole multiples of 4 bytes of them, between two pages that nobody may touch. All start as a canary, a NaN that no kernel makes, and so does
 /// what lies around them: comparing with an expected buffer also finds what should not have been written.
 template <class Value>
 class Guarded {
  public:
-  /// Of all that are made from now on.
-  static inline Placement placement = Placement::kEnd;
-
   explicit Guarded(std::size_t count, std::size_t alignment = alignof(Value))
-      : count_(count), pages_((count + 2 * kMargin) * sizeof(Value)) {
+      : count_(count), pages_(count * sizeof(Value) + 2 * kMargin * sizeof(double)) {
     std::byte* begin = pages_.begin();
-    if (placement != Placement::kBegin) {
+    if (buffer_placement != Placement::kBegin) {
       begin = pages_.end() - count * sizeof(Value);
-      if (placement == Placement::kMoved) begin -= moved_ = (moved_ + 5 * sizeof(float)) % (kMargin * sizeof(float));
+      if (buffer_placement == Placement::kMoved) begin -= moved_ = (moved_ + 5 * sizeof(float)) % (kMargin * sizeof(float));
       begin -= reinterpret_cast<std::uintptr_t>(begin) % alignment;
     }
     data_ = reinterpret_cast<Value*>(begin);
@@ -132,6 +132,18 @@ class Findings {
     if (!good && problem_.empty()) problem_ = describe();
   }
 
+  /// Every byte the same as expected, canaries and margins included; for buffers of bytes and of 16-bit floats.
+  template <class Value, class Describe>
+  void require_same_bytes(const Guarded<Value>& actual, const Guarded<Value>& expected, Describe describe) {
+    require(actual.margins_intact(), [&] { return describe() + ": wrote outside the buffer"; });
+    for (std::size_t i = 0; i < actual.size(); ++i) {
+      require(actual[i] == expected[i], [&] {
+        return describe() + ": element " + std::to_string(i) + " is " + std::to_string(actual[i]) + ", expected " +
+               std::to_string(expected[i]);
+      });
+    }
+  }
+
   /// Every element the same as expected, canaries and margins included.
   template <class Describe>
   void require_same(const Buffer& actual, const Buffer& expected, Describe describe) {
@@ -201,6 +213,9 @@ class DenormalMode {
   std::uint32_t before_;
 };
 
+/// A table of kernels that has none.
+inline Kernels without_entries(const Kernels&) { return {}; }
+
 /// Sizes: every tail up to 2·lanes + 1 of the widest vectors, and larger ones.
 inline constexpr std::size_t kMostLanes = 16;
 inline constexpr std::size_t kEveryTail = 2 * kMostLanes + 1;
@@ -217,8 +232,10 @@ void for_sizes(Body body) {
   }
 }
 
-/// Checks one entry of the table against its contract, over hostile sizes.
-using Check = void(const Kernels& kernels, Findings& findings);
+/// Checks one entry of a table against its contract, over hostile sizes.
+template <class Table>
+using CheckOf = void(const Table& table, Findings& findings);
+using Check = CheckOf<Kernels>;
 
 Check check_statistics, check_pack, check_unpack_rows, check_fold, check_transpose;
 Check check_exp2, check_softmax, check_accumulate, check_normalize_rows, check_poison_rows, check_add_residual;
@@ -227,7 +244,9 @@ Check check_exp2, check_softmax, check_accumulate, check_normalize_rows, check_p
 Check check_any_layout;
 
 /// Nanoseconds of one entry for each element, on sizes of a tile or of a strip, in memory that the caches hold.
-using Timing = double(const Kernels& kernels);
+template <class Table>
+using TimingOf = double(const Table& table);
+using Timing = TimingOf<Kernels>;
 
 Timing time_statistics, time_pack, time_unpack_rows, time_fold, time_transpose;
 Timing time_exp2, time_softmax, time_accumulate, time_normalize_rows, time_poison_rows, time_add_residual;

@@ -1,10 +1,9 @@
 // Times the entries of the kernel table in a tile of 128 rows; bench/ has the sizes and the cold memory of a run.
 
 #include <algorithm>
-#include <chrono>
-#include <limits>
 #include <vector>
 
+#include "best_time.h"
 #include "kernel_checker.h"
 #include "support.h"
 
@@ -15,31 +14,6 @@ constexpr std::size_t kRows = 128;
 constexpr std::size_t kColumns = 256;
 constexpr std::size_t kElements = kRows * kColumns;
 constexpr std::uint32_t kNr = 16;
-
-/// The best of several repetitions.
-template <class Body>
-double nanoseconds_each(std::size_t elements, Body body) {
-  using Clock = std::chrono::steady_clock;
-  double best = std::numeric_limits<double>::infinity();
-  for (int repeat = 0; repeat < 200; ++repeat) {
-    const auto start = Clock::now();
-    body();
-    best = std::min(best, std::chrono::duration<double, std::nano>(Clock::now() - start).count());
-  }
-  return best / static_cast<double>(elements);
-}
-
-/// Numbers of deviation 1.
-struct Numbers {
-  explicit Numbers(std::size_t count) : memory(count * sizeof(float)) {
-    std::mt19937_64 engine = random_engine(31);
-    const std::vector<float> values = normal_values(engine, count);
-    std::copy(values.begin(), values.end(), memory.floats());
-  }
-  float* data() { return memory.floats(); }
-
-  AlignedBytes memory;
-};
 
 }  // namespace
 

@@ -9,12 +9,17 @@
 
 #include "edgeattn/machine.h"
 #include "kernels.h"
+#include "reduced_kernels.h"
 
 namespace edgeattn::test {
 
 /// The instruction set that this process tests: `--isa=NAME`, by default the machine's best.
 Isa isa();
 KernelSet kernel_set();
+
+/// The kernels of reduced precision that this process tests: `--reduced=NAME`, by default the scalar ones.
+ReducedSet reduced_set();
+const char* name_of(ReducedSet set);
 
 /// `--seed=N`, by default 1; printed at start.
 std::uint64_t seed();
