@@ -41,9 +41,12 @@ ReducedSet reduced_named(const char* name) {
 
 /// Whether this processor runs the kernels of `set`.
 bool has(ReducedSet set) {
+  const Machine machine = detect_machine();
+  if (set == ReducedSet::kDotprod) return machine.dotprod && machine.fp16;
+  if (set == ReducedSet::kI8mm) return machine.i8mm && machine.bf16;
 #if defined(__x86_64__) || defined(__i386__)
   if (set == ReducedSet::kAvx512)
-    return detect_machine().has(Isa::kAvx512) && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
+    return machine.has(Isa::kAvx512) && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
 #endif
   return set == ReducedSet::kScalar;
 }
