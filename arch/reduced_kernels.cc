@@ -1,5 +1,7 @@
 #include "reduced_kernels.h"
 
+#include "arm/reduced_traits.h"
+
 #define EDGEATTN_REDUCED(set)                                                                                            \
   {                                                                                                                      \
     round_rows_##set, quantize_rows_##set, pack_half_columns_##set, pack_int8_columns_##set, pack_rows_##set,            \
@@ -14,6 +16,12 @@ bool reduced_built(ReducedSet set) {
 #if EDGEATTN_REDUCED_AVX512
     case ReducedSet::kAvx512: return true;
 #endif
+#if EDGEATTN_REDUCED_DOTPROD
+    case ReducedSet::kDotprod: return true;
+#endif
+#if EDGEATTN_REDUCED_I8MM
+    case ReducedSet::kI8mm: return true;
+#endif
     default: return false;
   }
 }
@@ -25,6 +33,18 @@ void reduced_init(ReducedKernels& kernels, ReducedTraits& traits, [[maybe_unused
   if (set == ReducedSet::kAvx512) {
     kernels = EDGEATTN_REDUCED(avx512);
     traits = {.nr = 64, .mr = 6, .half_group = 4, .int8_group = 4, .flip = 0x80, .half_is_fp16 = false};
+  }
+#endif
+#if EDGEATTN_REDUCED_DOTPROD
+  if (set == ReducedSet::kDotprod) {
+    kernels = EDGEATTN_REDUCED(dotprod);
+    traits = kDotprodTraits;
+  }
+#endif
+#if EDGEATTN_REDUCED_I8MM
+  if (set == ReducedSet::kI8mm) {
+    kernels = EDGEATTN_REDUCED(i8mm);
+    traits = kI8mmTraits;
   }
 #endif
 }

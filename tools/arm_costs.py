@@ -12,13 +12,16 @@ import re
 import subprocess
 import sys
 
-from disassembly import count, functions, loops_of
+from disassembly import PRODUCTS, count, functions, loops_of, product_loop
 
 TRIPLET = "aarch64-linux-gnu"
 BEGIN, END = "<!-- tools/arm_costs.sh: begin -->", "<!-- tools/arm_costs.sh: end -->"
 # Board, core, llvm-mca's name for the core's pipelines.
 BOARDS = (("Raspberry Pi 3", "cortex-a53", "cortex-a53"), ("Raspberry Pi 4", "cortex-a72", "cortex-a72"),
           ("Raspberry Pi 5", "cortex-a76", "neoverse-n1"))
+# Core, llvm-mca's name for its pipelines, the sets of reduced precision that it has.
+REDUCED_CORES = (("cortex-a55", "cortex-a55", ("dotprod",)), ("cortex-a76", "neoverse-n1", ("dotprod",)),
+                 ("cortex-a510", "cortex-a510", ("dotprod", "i8mm")), ("cortex-a710", "neoverse-n2", ("dotprod", "i8mm")))
 THREADS = 4
 SHAPES = ((256, 16), (256, 32), (512, 32), (512, 64))
 LARGEST_SHARE = 10
@@ -32,7 +35,7 @@ KERNELS = (
     ("pack", "pack", ("pack_neon", "pack_blocks"), TURN, 2, ("st", 2)),
     ("unpack_rows", "project", ("unpack_rows_neon",), r"^ldr\s+q", 1, ("st", 1)),
     ("softmax: extremes", "softmax", ("extremes",), r"^fmaxnm\s", 4, ("ld", 1)),
-    ("softmax: powers", "softmax", ("softmax_neon", "weights_and_sum"), FUSED, 12, ("st", 1)),
+    ("softmax: powers", "softmax", ("softmax_rows", "weights_and_sum"), FUSED, 12, ("st", 1)),
     ("accumulate", "mix", ("accumulate_neon",), FUSED, 1, ("st", 1)),
     ("normalize_rows", "mix", ("normalize_rows_neon",), r"^fmul\s", 1, ("st", 1)),
     ("poison_rows", "transpose", ("poison_rows_neon",), FUSED, 1, ("ld", 1)),
@@ -57,7 +60,8 @@ def cycles(mca, core, loop):
     """Cycles of one iteration of a loop, all of its data in the first cache."""
     iterations = 200
     code = "\n".join(re.sub(r"[0-9a-f]+ <.*", ".", text.split("//")[0]) for text in loop)
-    report = subprocess.run([mca, f"-mtriple={TRIPLET}", f"-mcpu={core}", f"-iterations={iterations}"], input=code,
+    report = subprocess.run([mca, f"-mtriple={TRIPLET}", f"-mcpu={core}", "-mattr=+dotprod,+fullfp16,+i8mm,+bf16",
+                             f"-iterations={iterations}"], input=code,
                             capture_output=True, text=True, check=True).stdout
     return int(re.search(r"Total Cycles:\s+(\d+)", report)[1]) / iterations
 
@@ -79,6 +83,22 @@ def gemm_loops(code):
     loops = [loop for body in code for loop in loops_of(code, re.escape(body))]
     return [(loop, 4 * count(loop, GEMM_STEP)) for loop in loops
             if count(loop, GEMM_STEP) >= 48 and not count(loop[:-1], ELSEWHERE)]
+
+
+def reduced_table(build, mca, gemms):
+    """The products of reduced precision, a multiply-add, and the best of XNNPACK's in float32."""
+    head = ["product", "set", "multiply-adds a step", "instructions a step", "a multiply-add"]
+    rows = [["float32, XNNPACK's FMLA", "neon", "", "", ""] + [f"{min(cycles(mca, pipelines, loop) / products for loop, products in gemms):.3f}"
+                                                 for _, pipelines, _ in REDUCED_CORES]]
+    for product, (set_name, step, times, each) in PRODUCTS.items():
+        loop = product_loop(functions(f"{TRIPLET}-objdump", build / f"build/arch/libedgeattn_reduced_{set_name}.a"), step, times)
+        if not loop:
+            sys.exit(f"arm_costs.py: no loop of {product} found in the library")
+        row = [product, set_name, str(times * each), str(len(loop)), f"{len(loop) / (times * each):.3f}"]
+        for _, pipelines, sets in REDUCED_CORES:
+            row.append(f"{cycles(mca, pipelines, loop) / (times * each):.3f}" if set_name in sets else "")
+        rows.append(row)
+    return table(head + [core for core, _, _ in REDUCED_CORES], rows)
 
 
 def plan(build, core, channels, side):
@@ -117,6 +137,9 @@ def report(build, mca):
                 [f"{cost[core, 'gemm']:.3f}" for _, core, _ in BOARDS])
     parts = ["Cycles an element (of the image, of the scores or of the tile), one core:",
              table(["kernel", "phase"] + [core for _, core, _ in BOARDS], rows)]
+
+    parts += ["Products of reduced precision: instructions of the inner loop of a whole tile, and cycles a multiply-add, one core:",
+              reduced_table(build, mca, gemms)]
 
     shares, tiles, worst = [], [], 0
     for channels, side in SHAPES:

@@ -3,6 +3,9 @@ import re
 import subprocess
 
 CALL = r"^(bl|blx|blr)\b"
+# The products of reduced precision: set, instruction, how many of it a step of a whole tile takes, multiply-adds of each.
+PRODUCTS = {"int8, SDOT": ("dotprod", r"^sdot\s", 64, 16), "fp16, FMLA": ("dotprod", r"^fmla\s+v\d+\.8h", 64, 8),
+            "int8, SMMLA": ("i8mm", r"^smmla\s", 32, 32), "bf16, BFMMLA": ("i8mm", r"^bfmmla\s", 32, 16)}
 
 
 def objdump(tool, path, *options):
@@ -45,3 +48,9 @@ def loops_of(code, *names):
 
 def count(loop, pattern):
     return sum(bool(re.search(pattern, text)) for text in loop)
+
+
+def product_loop(code, step, times):
+    """The loop over the depth of a whole tile, of the library of a set; None if there is none."""
+    loops = [loop for loop in loops_of(code, "multiply_tile") if count(loop, step) == times]
+    return min(loops, key=len, default=None)

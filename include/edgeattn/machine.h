@@ -26,6 +26,10 @@ struct EDGEATTN_API Machine {
   bool neon = false;
   bool avx512_bf16 = false;               ///< products of bfloat16, with avx512
   bool avx512_vnni = false;               ///< dot products of 8-bit integers, with avx512
+  bool dotprod = false;                   ///< aarch64: dot products of 8-bit integers
+  bool fp16 = false;                      ///< aarch64: arithmetic of half precision
+  bool i8mm = false;                      ///< aarch64: matrix products of 8-bit integers
+  bool bf16 = false;                      ///< aarch64: matrix products of bfloat16
   std::size_t processors = 1;             ///< logical processors this process may run on
   std::size_t l1d_bytes = 32 * 1024;      ///< per core
   std::size_t l2_bytes = 512 * 1024;      ///< one instance

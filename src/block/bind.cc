@@ -21,7 +21,9 @@ Status check_belongs(const Plan& plan, const Prepared& prepared) noexcept {
   if (!(plan.spec == prepared.spec) || plan.precision != prepared.precision || !(plan.projection == prepared.projection))
     return Status::error(StatusCode::kMismatch, "the prepared weights were made for another spec, precision or XNNPACK than the plan");
   const Machine machine = detect_machine();
-  const auto features = [](const Machine& m) { return std::tuple(m.avx2, m.avx512, m.neon, m.avx512_bf16, m.avx512_vnni); };
+  const auto features = [](const Machine& m) { 
+    return std::tuple(m.avx2, m.avx512, m.avx512_bf16, m.avx512_vnni, m.neon, m.dotprod, m.fp16, m.i8mm, m.bf16);
+  };
   if (features(machine) != features(plan.machine))
     return Status::error(StatusCode::kMismatch, "the plan was made for another processor than this one");
   if (plan.gemm_name != std::string_view(gemm_name()))

@@ -42,10 +42,21 @@ CpuFeatures detect_features() noexcept {
 }  // namespace edgeattn
 
 #elif defined(__aarch64__)
+#include <sys/auxv.h>
 
 namespace edgeattn {
 
-CpuFeatures detect_features() noexcept { return {.neon = true}; }
+CpuFeatures detect_features() noexcept {
+  // Not by the names of asm/hwcap.h: headers of older kernels lack some.
+  constexpr unsigned long kFphp = 1ul << 9, kAsimdhp = 1ul << 10, kAsimddp = 1ul << 20;  // AT_HWCAP
+  constexpr unsigned long kI8mm = 1ul << 13, kBf16 = 1ul << 14;                         // AT_HWCAP2
+  const unsigned long first = getauxval(AT_HWCAP), second = getauxval(AT_HWCAP2);
+  return {.neon = true,
+          .dotprod = (first & kAsimddp) != 0,
+          .fp16 = (first & kFphp) != 0 && (first & kAsimdhp) != 0,
+          .i8mm = (second & kI8mm) != 0,
+          .bf16 = (second & kBf16) != 0};
+}
 
 }  // namespace edgeattn
 

@@ -4,11 +4,15 @@ namespace edgeattn {
 
 /// What the processor can do and the operating system saves across context switches.
 struct CpuFeatures {
-  bool avx2 = false;    ///< AVX2, FMA
-  bool avx512 = false;  ///< AVX-512 F, BW, DQ, VL
-  bool neon = false;    ///< NEON with fused multiply-add
+  bool avx2 = false;         ///< AVX2, FMA
+  bool avx512 = false;       ///< AVX-512 F, BW, DQ, VL
   bool avx512_bf16 = false;
   bool avx512_vnni = false;
+  bool neon = false;         ///< NEON with fused multiply-add
+  bool dotprod = false;      ///< aarch64: dot products of 8-bit integers
+  bool fp16 = false;         ///< aarch64: arithmetic of half precision
+  bool i8mm = false;         ///< aarch64: matrix products of 8-bit integers
+  bool bf16 = false;         ///< aarch64: matrix products of bfloat16
 };
 
 CpuFeatures detect_features() noexcept;

@@ -137,6 +137,10 @@ Machine detect_machine() noexcept {
   machine.neon = features.neon;
   machine.avx512_bf16 = features.avx512_bf16;
   machine.avx512_vnni = features.avx512_vnni;
+  machine.dotprod = features.dotprod;
+  machine.fp16 = features.fp16;
+  machine.i8mm = features.i8mm;
+  machine.bf16 = features.bf16;
   machine.processors = count_processors();
   machine.l2_sharing_processors = machine.processors;
   detect_caches(machine);
