@@ -11,6 +11,7 @@
 #include "attention_term.h"
 #include "files.h"
 #include "harness.h"
+#include "oracle.h"
 
 /// Attention blocks of real model families against their own modules (families/make.py).
 namespace edgeattn::test {
@@ -125,11 +126,14 @@ class Golden {
     return std::stod(found->second);
   }
 
-  /// The relative rms error of edgeattn's attention term, in the promise of its precision.
+  /// The relative rms error of edgeattn's attention term, in the promise of its precision; or in twice that, where scores are larger
+  /// than the promise is for.
   [[nodiscard]] double reduced_error_ratio(const Family& family) const {
     const io::BlockWeights weights = load(family);
     const std::vector<float> x = input(), y = TestBlock(weights, shape(), {.threads = 2}).run(x);
-    return relative_rms_error(weights.spec, x, y, output(family)) / reduced_bounds(precision()).on_random_data;
+    const ReducedBounds bounds = reduced_bounds(precision());
+    const bool large = reference(weights, shape(), Layout::kNchw, x).largest_score > bounds.largest_score;
+    return relative_rms_error(weights.spec, x, y, output(family)) / (bounds.on_random_data * (large ? 2 : 1));
   }
 
   /// The largest error of edgeattn, in those of the module.
