@@ -52,8 +52,8 @@ struct KeyBlocks {
 KeyBlocks cut_keys(std::size_t tokens, std::size_t largest) noexcept;
 
 /// Tokens that are packed at a time into operands of these layouts: whole panels of the K side and whole depth groups of the V
-/// side. With one head as many as stay in the first cache, or at reduced precision, where they are rows first, in the second; with
-/// several, where they are rows of a projection first, a tile's.
+/// side. With one head as many as stay in the first cache, fewer at reduced precision, where they are rows first; with several, where
+/// they are rows of a projection first, a tile's.
 std::size_t pack_strip(const Plan& plan, const PanelLayout& keys, const PanelLayout& values) noexcept;
 
 /// A range of query rows.
