@@ -1,0 +1,18 @@
+#include "reduced_kernels.h"
+
+#define EDGEATTN_REDUCED(set)                                                                                            \
+  {                                                                                                                      \
+    round_rows_##set, quantize_rows_##set, pack_half_columns_##set, pack_int8_columns_##set, pack_rows_##set,            \
+        unpack_half_rows_##set, softmax_half_##set, gemm_half_##set, gemm_int8_##set                                     \
+  }
+
+namespace edgeattn {
+
+bool reduced_built(ReducedSet set) { return set == ReducedSet::kScalar; }
+
+void reduced_init(ReducedKernels& kernels, ReducedTraits& traits, [[maybe_unused]] ReducedSet set) {
+  kernels = EDGEATTN_REDUCED(scalar);
+  traits = {.nr = 16, .mr = 1, .half_group = 4, .int8_group = 4, .flip = 0x80, .half_is_fp16 = false};
+}
+
+}  // namespace edgeattn
