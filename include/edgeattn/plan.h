@@ -146,7 +146,7 @@ struct EDGEATTN_API Plan {
   Machine machine;                 ///< the one planned for
 
   static constexpr std::size_t kSharedRegions = 16;
-  static constexpr std::size_t kSlotRegions = 12;
+  static constexpr std::size_t kSlotRegions = 10;
   Region shared_regions[kSharedRegions];
   std::size_t shared_region_count = 0;
   Region slot_regions[kSlotRegions];  ///< of slot 0

@@ -21,7 +21,7 @@ constexpr double kListLeft = 1024, kListRight = 1256, kListRow = 19;
 constexpr const char* kPalette[] = {"#9ecae1", "#fdae6b", "#a1d99b", "#bcbddc", "#f4a6a0", "#ffe08a", "#8fd3c8",
                                     "#e7b8d8", "#c7d59f", "#d9c3a5", "#b3c6e7", "#f7c6a3", "#9fd6e8", "#d4b9da",
                                     "#c9c9c9", "#e6e08f", "#a8ddb5", "#fbb4b9", "#b2b8a3", "#cbd5e8",
-                                    "#f0b6d6", "#8db4b8", "#d8c98f", "#b79f9f"};
+                                    "#f0b6d6", "#8db4b8", "#d8c98f", "#b79f9f", "#c3b1e1", "#98c9a3"};
 static_assert(std::size(kPalette) >= Plan::kSharedRegions + Plan::kSlotRegions, "two regions would look alike");
 
 /// One line of the list: a region, or all slots' regions of one name.
