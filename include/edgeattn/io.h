@@ -61,21 +61,22 @@ class EDGEATTN_API SafetensorsFile {
   std::unique_ptr<State> state_;
 };
 
-/// A float32 tensor to write.
+/// A tensor to write.
 struct NamedTensor {
   std::string name;
   std::vector<std::size_t> shape;
   std::span<const float> values;
+  Dtype dtype = Dtype::kF32;  ///< in the file: kF32, or kF16 or kBf16, to which values are rounded to nearest, ties to even
 };
 
-/// Writes float32 tensors. To a temporary name beside `path`, which is then renamed, unless `path` exists and is no regular
+/// Writes tensors. To a temporary name beside `path`, which is then renamed, unless `path` exists and is no regular
 /// file: that is written directly. kIo and kOutOfMemory name the path and the reason; then nothing is left behind and an old file is
 /// untouched. Meanwhile the calling thread holds back SIGINT, SIGTERM and SIGHUP, so that they leave no temporary file either.
 EDGEATTN_API Status write_safetensors(const std::string& path, std::span<const NamedTensor> tensors,
                                       const Metadata& metadata = {}) noexcept;
 /// The same for one tensor.
 EDGEATTN_API Status write_safetensors(const std::string& path, std::string_view tensor, std::span<const std::size_t> shape,
-                                      std::span<const float> values) noexcept;
+                                      std::span<const float> values, Dtype dtype = Dtype::kF32) noexcept;
 
 /// Writes text with the same care as write_safetensors.
 EDGEATTN_API Status write_text(const std::string& path, std::string_view text) noexcept;
