@@ -8,11 +8,25 @@
 
 namespace edgeattn {
 
-bool reduced_built(ReducedSet set) { return set == ReducedSet::kScalar; }
+bool reduced_built(ReducedSet set) {
+  switch (set) {
+    case ReducedSet::kScalar: return true;
+#if EDGEATTN_REDUCED_AVX512
+    case ReducedSet::kAvx512: return true;
+#endif
+    default: return false;
+  }
+}
 
 void reduced_init(ReducedKernels& kernels, ReducedTraits& traits, [[maybe_unused]] ReducedSet set) {
   kernels = EDGEATTN_REDUCED(scalar);
   traits = {.nr = 16, .mr = 1, .half_group = 4, .int8_group = 4, .flip = 0x80, .half_is_fp16 = false};
+#if EDGEATTN_REDUCED_AVX512
+  if (set == ReducedSet::kAvx512) {
+    kernels = EDGEATTN_REDUCED(avx512);
+    traits = {.nr = 64, .mr = 6, .half_group = 4, .int8_group = 4, .flip = 0x80, .half_is_fp16 = false};
+  }
+#endif
 }
 
 }  // namespace edgeattn
