@@ -120,6 +120,7 @@ void fuzz_plan(FuzzedDataProvider& input) {
   for (const std::size_t field : {offsetof(edgeattn_shape, batch), offsetof(edgeattn_shape, height), offsetof(edgeattn_shape, width)})
     small(shape, field, 20);
   small(options, offsetof(edgeattn_options, threads), 9);
+  if (input.ConsumeBool()) options.set(offsetof(edgeattn_options, precision), input.ConsumeIntegralInRange<edgeattn_precision>(0, 2));
 
   if (is_slow(spec, shape, options)) return;
 

@@ -72,7 +72,8 @@ struct CBlock {
                                          .key_block = options.key_block,
                                          .l2_bytes = 0,
                                          .layout = static_cast<edgeattn_layout>(options.layout),
-                                         .isa = static_cast<edgeattn_isa>(options.isa)};
+                                         .isa = static_cast<edgeattn_isa>(options.isa),
+                                         .precision = static_cast<edgeattn_precision>(options.precision)};
     REQUIRE_C_OK(edgeattn_make_plan(plan_memory.data(), plan_memory.size(), &given, &given_shape, &given_options, &plan,
                                     &message));
     REQUIRE_C_OK(edgeattn_describe_plan(plan, &info, &message));
@@ -102,6 +103,8 @@ TEST_CASE("C: a block has the bits of the C++ one") {
       {{.channels = 17, .norm = Norm::kBatch, .residual = false}, {.query_tile = 8}},
       {{.channels = 33, .norm = Norm::kNone}, {.key_block = 16}},
       {{.channels = 64, .heads = 4, .rescale_output = 2}, {.threads = 2}},
+      {{.channels = 32}, {.threads = 2, .isa = Isa::kScalar, .precision = Precision::kBfloat16}},
+      {{.channels = 64, .heads = 4}, {.isa = Isa::kScalar, .precision = Precision::kInt8}},
   };
   for (const auto& row : rows) {
     const Spec& spec = std::get<Spec>(row);
@@ -120,7 +123,8 @@ TEST_CASE("C: a block has the bits of the C++ one") {
           scratch(expected_plan.scratch_bytes);
       const auto span = [](AlignedBytes& bytes) { return std::span(bytes.data(), bytes.size()); };
       Prepared prepared;
-      REQUIRE_OK(prepare(spec, weights.view(), detect_machine(), gemm(), span(prepared_memory), prepared));
+      REQUIRE_OK(prepare(spec, weights.view(), detect_machine(), gemm(), span(prepared_memory), prepared,
+                         {.precision = options.precision, .isa = options.isa}));
       Block block;
       REQUIRE_OK(edgeattn::bind(expected_plan, prepared, span(persistent), span(scratch), pool.get(), block));
       std::vector<float> expected(x.size());
@@ -137,6 +141,7 @@ TEST_CASE("C: a block has the bits of the C++ one") {
       CHECK(c.info.query_tile == expected_plan.query_tile);
       CHECK(c.info.key_block == expected_plan.key_block);
       CHECK(c.info.isa == static_cast<edgeattn_isa>(expected_plan.isa));
+      CHECK(c.info.precision == static_cast<edgeattn_precision>(options.precision));
       CHECK(c.info.budget_reduced_keys == 0);
       CHECK(c.info.scratch_bytes == expected_plan.scratch_bytes);
       CHECK(c.info.external_bytes == expected_plan.external_bytes);
@@ -189,6 +194,11 @@ TEST_CASE("C: options reach the plan") {
   CHECK(info_of(small_cache).key_block < free_choice.key_block);
   budget.scratch_budget_bytes = free_choice.scratch_bytes - EDGEATTN_ALIGNMENT;
   CHECK(info_of(budget).scratch_bytes <= budget.scratch_budget_bytes);
+  edgeattn_options reduced = none;
+  reduced.isa = EDGEATTN_ISA_SCALAR;
+  reduced.precision = EDGEATTN_INT8;
+  CHECK(info_of(reduced).prepared_bytes < free_choice.prepared_bytes);
+  CHECK(info_of(reduced).scratch_bytes < free_choice.scratch_bytes);
   budget.scratch_budget_bytes = 1000;
   AlignedBytes memory(edgeattn_plan_bytes());
   edgeattn_plan* plan = nullptr;
@@ -254,6 +264,7 @@ TEST_CASE("C: null and wrong arguments are named") {
   const auto heads = changed(good, &edgeattn_spec::heads, std::size_t{1000});
   const auto height = changed(shape, &edgeattn_shape::height, 0u);
   const auto layout = changed(options, &edgeattn_options::layout, 2), isa = changed(options, &edgeattn_options::isa, 5);
+  const auto precision = changed(options, &edgeattn_options::precision, 3);
   CHECK_C_FAILS(make_plan(nullptr, &shape, nullptr), EDGEATTN_INVALID_ARGUMENT, "spec is null");
   CHECK_C_FAILS(make_plan(&good, nullptr, nullptr), EDGEATTN_INVALID_ARGUMENT, "shape is null");
   CHECK_C_FAILS(make_plan(&wrong_norm, &shape, nullptr), EDGEATTN_INVALID_ARGUMENT, "spec.norm must be from 0 to 3, got 4");
@@ -264,6 +275,7 @@ TEST_CASE("C: null and wrong arguments are named") {
   CHECK_C_FAILS(make_plan(&good, &height, nullptr), EDGEATTN_INVALID_ARGUMENT, "at least 1, got 1, 0, 8");
   CHECK_C_FAILS(make_plan(&good, &shape, &layout), EDGEATTN_INVALID_ARGUMENT, "options.layout must be from 0 to 1, got 2");
   CHECK_C_FAILS(make_plan(&good, &shape, &isa), EDGEATTN_INVALID_ARGUMENT, "options.isa must be from 0 to 4, got 5");
+  CHECK_C_FAILS(make_plan(&good, &shape, &precision), EDGEATTN_INVALID_ARGUMENT, "options.precision must be from 0 to 2, got 3");
   CHECK_C_FAILS(edgeattn_make_plan(memory.data(), memory.size(), &good, &shape, nullptr, nullptr, &message),
                 EDGEATTN_INVALID_ARGUMENT, "plan is null");
   CHECK(plan == nullptr);
@@ -296,6 +308,9 @@ TEST_CASE("C: null and wrong arguments are named") {
   CBlock other({.channels = 32, .groups = 16}, kShape, {});
   other.prepare(random.view());
   CHECK_C_FAILS(bind(c.plan, other.prepared, &block), EDGEATTN_MISMATCH, "another spec");
+  CBlock reduced({.channels = 32}, kShape, {.isa = Isa::kScalar, .precision = Precision::kBfloat16});
+  reduced.prepare(random.view());
+  CHECK_C_FAILS(bind(c.plan, reduced.prepared, &block), EDGEATTN_MISMATCH, "another spec, precision");
   CHECK(block == nullptr);
 
   c.bind(nullptr);

@@ -24,7 +24,7 @@ import xml.etree.ElementTree
 
 sys.dont_write_bytecode = True  # the source tree stays as it is
 import indexed_png
-from crafted import ddpm_block, decoded, encoded, transposed, with_header
+from crafted import ddpm_block, decoded, dtypes, encoded, from_halves, halves, transposed, with_header
 
 # Of a cross build, Meson names the emulator. It is slow, so of the wrong calls, which depend on the processor least, it has a sample.
 EMULATOR = shlex.split(os.environ.get("MESON_EXE_WRAPPER", ""))
@@ -40,6 +40,11 @@ PLAN_KEYS = {"shape", "layout", "threads", "isa", "precision", "tile", "operand_
              "external_bytes", "alignment", "map"}
 BENCH_KEYS = {"shape", "layout", "threads", "isa", "precision", "tile", "operand_sets", "best_ms", "median_ms", "gflop_naive", "gflop_own",
               "gflops_own", "fma_peak_gflops", "roofline_fraction", "phases_ms"}
+CHECK_KEYS = {"shape", "layout", "threads", "isa", "reference", "largest_score", "precisions", "warnings"}
+TRIAL_KEYS = {"precision", "available", "max_abs_error", "relative_rms_error", "worst_pixel", "run_ms", "scratch_bytes"}
+PRECISIONS = ["f32", "bf16", "int8"]
+# Of the attention term of trained blocks.
+MOST_RELATIVE = {"f32": 1e-5, "bf16": 3e-3, "int8": 4e-3}
 PHASES = ["bind", "statistics", "pack", "project", "scores", "softmax", "mix", "out", "transpose"]
 
 
@@ -74,6 +79,7 @@ SMALL = encoded(ddpm_block(4))
 MAP = encoded({"x": ([1, 4, 2, 2], range(16))})
 RUN = "run --weights w --input x --output y"
 REAL = f"run --weights {WEIGHTS} --prefix am. --input {ACTIVATIONS} --tensor am.step0.input --output y"
+CHECK = f"check --weights {WEIGHTS} --prefix am. --input {ACTIVATIONS} --tensor am.step0.input"
 PLAN = "plan --shape 1,64,8,8"
 MAP_OF = f"{REAL} --attention-map"
 
@@ -137,6 +143,13 @@ WRONG = [
     ({}, "bench --shape 1,64,8,8 --reps many", 2, ["--reps", "'many'"]),
     ({}, "bench --shape 1,64,8,8 --norm in --groups 4", 2, ["--groups", "--norm in"]),
     ({}, "bench --shape 1,64,8,8 --prefix am.", 2, ["--prefix", "--weights"]),
+    ({}, f"{REAL} --output-dtype f64", 2, ["--output-dtype", "f32|f16|bf16", "'f64'"]),
+    ({}, f"{MAP_OF} 3,4 --output-dtype f16", 2, ["--attention-map", "--output-dtype"]),
+    ({}, "check --weights w", 2, ["--input is required", "edgeattn check --help"]),
+    ({}, "check --input x", 2, ["--weights is required"]),
+    ({}, f"{CHECK} --precision bf16", 2, ["--precision"]),
+    ({}, f"{CHECK} --budget 0", 2, ["--budget", "above 0", "'0'"]),
+    ({}, f"{CHECK} --norm in --groups 4", 2, ["--groups", "--norm in"]),
     ({}, "fold --weights w", 2, ["--output is required", "edgeattn fold --help"]),
     ({}, "fold --output y", 2, ["--weights is required"]),
     ({}, "fold --weights w --output y --threads 2", 2, ["--threads"]),
@@ -158,6 +171,10 @@ WRONG = [
     ({}, "plan --shape 1,64,4294967295,4294967295", 1, ["can be addressed"]),
     ({}, f"{PLAN} --scratch-budget 99", 1, ["budget", "99 bytes", "at least"]),
     ({}, f"{REAL} --scratch-budget 99", 1, ["am.", "budget", "99 bytes", "at least"]),
+    ({}, f"{CHECK} --heads 5", 1, ["digits-blocks", "am.", "heads", "got 5"]),
+    ({}, f"{CHECK} --threads 2000", 1, ["digits-blocks", "'am.'", "1024", "2000"]),
+    ({}, f"{CHECK} --isa scalar --budget 1e-9", 1,
+     ["am.step0.input", "'am.'", "relative rms error of at most 1e-09", "bf16 errs by 0.00", "int8 errs by 0.00"]),
     # files that are not there, or not whole
     ({}, "inspect nowhere", 1, ["nowhere", "No such file"]),
     ({}, RUN, 1, ["w: ", "No such file"]),
@@ -222,6 +239,9 @@ WRONG = [
     ({}, f"{MAP_OF} 0,0 --attention-image 2", 1, ["am.step0.input", "image 2", "2 images"]),
     ({"w": SMALL, "x": encoded({"x": ([1, 4, 2, 2], [1.0] * 9 + [float("nan")] + [1.0] * 6)})},
      f"{RUN} --groups 2 --attention-map 0,0", 1, ["'x'", "not finite", "channel 2, row 0, column 1"]),
+    ({}, CHECK.replace("am.step0", "a0.step0"), 1, ["a0.step0.input", "[B, 128, H, W]", "[2, 64, 16, 16]"]),
+    ({"w": SMALL, "x": encoded({"x": ([2, 4, 1, 2], [1.0] * 13 + [float("inf")] + [1.0] * 2)})},
+     "check --weights w --input x --groups 2", 1, ["'x'", "not finite", "channel 2, row 0, column 1 of image 1"]),
     ({}, f"plan --weights {WEIGHTS} --prefix am. --shape 1,64,8,8", 1, ["digits-blocks", "128", "64"]),
     ({}, f"bench --weights {WEIGHTS} --shape 1,64,8,8", 1, ["digits-blocks", "'a0.'", "'am.'"]),
     ({}, f"bench --weights {WEIGHTS} --prefix am. --shape 1,64,8,8", 1, ["digits-blocks", "128", "64"]),
@@ -264,7 +284,7 @@ def check_wrong(files, arguments, code, parts):
 # Calls that must work.
 def test_help_and_version():
     assert good("--version") == "edgeattn 0.1.0\n"
-    for command in ("run", "plan", "bench", "fold", "inspect"):
+    for command in ("run", "plan", "bench", "check", "fold", "inspect"):
         assert command in good("--help")
         assert "Usage" in good(command, "--help")
 
@@ -621,6 +641,140 @@ def test_residual_and_rescaled_output():
     assert pathlib.Path("z").read_bytes() == pathlib.Path("zf").read_bytes()
     result = call("run", "--weights", "f", "--input", "x", "--output", "n", "--rescale-output", "2")
     assert result.returncode == 1 and "folded for 4, given 2" in result.stderr, result.stderr
+
+
+def test_outputs_and_inputs_of_16_bits():
+    block_run("am.step100")
+    shape, exact = decoded(pathlib.Path("out.safetensors").read_bytes())["output"]
+    for name, dtype in (("f32", "F32"), ("f16", "F16"), ("bf16", "BF16")):
+        block_run("am.step100", "--output-dtype", name, output="y")
+        data = pathlib.Path("y").read_bytes()
+        assert dtypes(data) == {"output": dtype} and decoded(data)["output"][0] == shape
+        if dtype == "F32":
+            assert data == pathlib.Path("out.safetensors").read_bytes()
+            continue
+        assert data.endswith(halves(dtype, exact)) and os.path.getsize("y") < 2 * len(exact) + 200
+        # What is read back is what those bits mean.
+        pathlib.Path("wide").write_bytes(encoded({"x": (shape, from_halves(dtype, halves(dtype, exact)))}))
+        arguments = ("--weights", WEIGHTS, "--prefix", "am.")
+        good("run", *arguments, "--input", "y", "--output", "from-narrow")
+        good("run", *arguments, "--input", "wide", "--output", "from-wide")
+        assert pathlib.Path("from-narrow").read_bytes() == pathlib.Path("from-wide").read_bytes()
+
+
+def check_report(step="am.step0", *arguments):
+    report = json.loads(good("check", "--weights", WEIGHTS, "--prefix", step[:3], "--input", ACTIVATIONS, "--tensor",
+                             f"{step}.input", "--json", *arguments))
+    assert CHECK_KEYS <= set(report) and [trial["precision"] for trial in report["precisions"]] == PRECISIONS, report
+    return report
+
+
+def rms(values):
+    return math.sqrt(sum(value * value for value in values) / len(values))
+
+
+def test_check_tells_the_errors_of_runs():
+    for step in ("a0.step0", "am.step100"):
+        report = check_report(step, "--isa", "scalar", "--threads", "2")
+        shape, expected = activation(f"{step}.output")
+        x = activation(f"{step}.input")[1]
+        assert report["shape"] == shape and report["layout"] == "nchw" and report["threads"] == 2 and report["isa"] == "scalar"
+        assert report["reference"] == "unfolded" and report["warnings"] == [] and 0 < report["largest_score"] < 4, report
+        scratch = []
+        for trial in report["precisions"]:
+            assert TRIAL_KEYS == set(trial) and trial["available"] and trial["run_ms"] > 0, trial
+            block_run(step, "--isa", "scalar", "--precision", trial["precision"], output="y")
+            errors = [y - e for y, e in zip(decoded(pathlib.Path("y").read_bytes())["output"][1], expected)]
+            # The committed outputs are rounded to float32.
+            assert abs(trial["max_abs_error"] - max(map(abs, errors))) <= 1e-6, trial
+            relative = rms(errors) / rms([e - v for e, v in zip(expected, x)])
+            assert abs(trial["relative_rms_error"] - relative) <= 1e-6 + 1e-3 * relative, (trial, relative)
+            assert trial["relative_rms_error"] <= MOST_RELATIVE[trial["precision"]], trial
+            pixel, (_, channels, height, width) = trial["worst_pixel"], shape
+            at = [(pixel["image"] * channels + c) * height * width + pixel["row"] * width + pixel["column"] for c in range(channels)]
+            assert abs(max(abs(errors[i]) for i in at) - trial["max_abs_error"]) <= 1e-6, trial
+            scratch.append(trial["scratch_bytes"])
+        f32, bf16, int8 = (trial["relative_rms_error"] for trial in report["precisions"])
+        assert f32 < 0.1 * min(bf16, int8), report
+        assert scratch[2] < scratch[1] < scratch[0], scratch
+
+
+def test_check_says_what_the_machine_lacks():
+    report = check_report("am.step0")
+    for trial in report["precisions"]:
+        result = call("plan", "--shape", "1,128,8,8", "--precision", trial["precision"])
+        assert trial["available"] == (result.returncode == 0), (trial, result.stderr)
+        if not trial["available"]:
+            assert set(trial) == {"precision", "available", "reason"}, trial
+            assert trial["reason"] in result.stderr, (trial, result.stderr)
+    if call("plan", "--shape", "1,64,4,4", "--isa", "avx2").returncode != 0:
+        print("  no avx2 here")
+        return
+    arguments = CHECK.split() + ["--isa", "avx2"]
+    text = good(*arguments)
+    for part in ("bf16                  -", "missing    precision bf16: avx2 has no", "missing    precision int8: "):
+        assert part in text, f"no {part!r} in: {text}"
+    result = call(*arguments, "--budget", "1")
+    assert result.returncode == 1 and "bf16 is not available, int8 is not available" in result.stderr, result
+
+
+def test_check_as_text_and_its_budget():
+    text = good(*CHECK.split(), "--isa", "scalar")
+    for part in ("'am.', ddpm, gn", "1 thread, scalar\n", "the unfolded formula in float64; scores reach"):
+        assert part in text, f"no {part!r} in: {text}"
+    table = text.split("\n\n")[1].splitlines()
+    assert [line.split()[0] for line in table] == ["precision", *PRECISIONS] and len({len(line) for line in table}) == 1, text
+    report = check_report("am.step0", "--isa", "scalar", "--budget", "0.5")
+    times = {trial["precision"]: trial["run_ms"] for trial in report["precisions"]}
+    assert report["budget"] == 0.5 and report["fastest"] == min(times, key=times.get), report
+    assert "\nfastest    " in good(*CHECK.split(), "--isa", "scalar", "--budget", "0.5")
+
+
+def test_check_layouts_and_what_is_not_added_to_x():
+    def trials(*arguments):
+        report = json.loads(good("check", "--weights", WEIGHTS, "--prefix", "am.", "--json", "--isa", "scalar", *arguments))
+        return report["precisions"][1:]
+
+    usual = ("--input", ACTIVATIONS, "--tensor", "am.step0.input")
+    plain = trials(*usual)
+    pathlib.Path("x").write_bytes(encoded({"x": transposed(*activation("am.step0.input"))}))
+    for a, b in zip(plain, trials("--input", "x", "--layout", "nhwc")):
+        assert a["worst_pixel"] == b["worst_pixel"] and a["max_abs_error"] == b["max_abs_error"], (a, b)
+    # The error is over the attention term alone, whatever x and the divisor are.
+    for a, b in zip(plain, trials(*usual, "--no-residual", "--rescale-output", "4")):
+        assert abs(a["relative_rms_error"] - b["relative_rms_error"]) < 0.01 * a["relative_rms_error"], (a, b)
+        assert b["max_abs_error"] < 0.3 * a["max_abs_error"], (a, b)
+    for a, b in zip(plain, trials(*usual, "--rescale-output", "4")):
+        assert abs(a["relative_rms_error"] - b["relative_rms_error"]) < 0.01 * a["relative_rms_error"], (a, b)
+
+
+def test_check_warns_of_large_scores():
+    pathlib.Path("x").write_bytes(MAP)
+
+    def check_scaled(factor):
+        names = ("to_qkv.weight", "to_qkv.bias")
+        block = {name: (shape, [factor * value for value in values] if name in names else values)
+                 for name, (shape, values) in ddpm_block(4).items()}
+        pathlib.Path("w").write_bytes(encoded(block))
+        arguments = ("check", "--weights", "w", "--input", "x", "--groups", "2", "--isa", "scalar")
+        return json.loads(good(*arguments, "--json")), good(*arguments)
+
+    natural = check_scaled(1)[0]["largest_score"]
+    for score, warned in ((3.9, []), (4.1, ["int8"]), (29.9, ["int8"]), (30.1, ["bf16", "int8"])):
+        report, text = check_scaled(math.sqrt(score / natural))
+        assert abs(report["largest_score"] - score) < 1e-3, report
+        assert [warning.split()[-1] for warning in report["warnings"]] == warned, report["warnings"]
+        assert [line.split()[-1] for line in text.splitlines() if line.startswith("warning")] == warned, text
+
+
+def test_check_of_folded_weights_says_so():
+    good("fold", "--weights", WEIGHTS, "--prefix", "am.", "-o", "folded")
+    usual = check_report("am.step0", "--isa", "scalar")
+    arguments = ("check", "--weights", "folded", "--input", ACTIVATIONS, "--tensor", "am.step0.input", "--isa", "scalar")
+    report = json.loads(good(*arguments, "--json"))
+    assert report["reference"] == "folded" and "the folded formula in float64" in good(*arguments)
+    for a, b in zip(usual["precisions"][1:], report["precisions"][1:]):
+        assert abs(a["relative_rms_error"] - b["relative_rms_error"]) < 0.01 * a["relative_rms_error"], (a, b)
 
 
 def test_inspect():

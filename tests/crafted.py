@@ -23,16 +23,38 @@ def encoded(tensors):
     return with_header(json.dumps(header), data)
 
 
+def halves(dtype, values):
+    """Bytes of numbers rounded to F16 or BF16, to nearest, ties to even."""
+    if dtype == "F16":
+        return struct.pack(f"<{len(values)}e", *values)
+    bits = array.array("I", array.array("f", values).tobytes())
+    return array.array("H", [(b + 0x7FFF + (b >> 16 & 1)) >> 16 for b in bits]).tobytes()
+
+
+def from_halves(dtype, data):
+    """Their numbers, as an array of float32."""
+    if dtype == "F16":
+        return array.array("f", struct.unpack(f"<{len(data) // 2}e", data))
+    return array.array("f", array.array("I", [b << 16 for b in array.array("H", data)]).tobytes())
+
+
+def dtypes(data):
+    """{name: dtype} of file bytes."""
+    (length,) = struct.unpack("<Q", data[:8])
+    return {name: entry["dtype"] for name, entry in json.loads(data[8:8 + length]).items() if name != "__metadata__"}
+
+
 def decoded(data):
-    """{name: (shape, array of float32)} of file bytes whose tensors are all F32."""
+    """{name: (shape, array of float32)} of file bytes whose tensors are all F32, F16 or BF16."""
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8:8 + length])
     header.pop("__metadata__", None)
     tensors = {}
     for name, entry in header.items():
         begin, end = entry["data_offsets"]
-        assert entry["dtype"] == "F32"
-        tensors[name] = (entry["shape"], array.array("f", data[8 + length + begin:8 + length + end]))
+        chunk = data[8 + length + begin:8 + length + end]
+        values = array.array("f", chunk) if entry["dtype"] == "F32" else from_halves(entry["dtype"], chunk)
+        tensors[name] = (entry["shape"], values)
     return tensors
 
 

@@ -302,7 +302,8 @@ TEST_CASE("allocations of writing fail one by one, and leave no file behind") {
   const io::BlockWeights trained = random_weights(kSpec, 82);
   io::BlockWeights folded, made;
   REQUIRE_OK(io::fold_block(trained, detect_machine(), folded));
-  const std::vector<float> six(6);
+  const std::vector<float> six(6), x(kSpec.channels * kShape.batch * kShape.tokens());
+  io::ExactOutput exact;
   const std::size_t shape[] = {2, 3};
   const std::vector<io::NamedTensor> tensors = {{"first", {2, 3}, six}, {"second", {6}, six}};
   const io::Metadata metadata = {{"key", "a value that is not short"}};
@@ -318,6 +319,10 @@ TEST_CASE("allocations of writing fail one by one, and leave no file behind") {
        .discard = discard},
       {.name = "write_safetensors, one tensor, over an old file",
        .run = [&] { return io::write_safetensors(old, "output", shape, six); },
+       .untouched = untouched,
+       .discard = discard},
+      {.name = "write_safetensors, 16 bits",
+       .run = [&] { return io::write_safetensors(fresh, "output", shape, six, io::Dtype::kBf16); },
        .untouched = untouched,
        .discard = discard},
       {.name = "write_safetensors, no such folder",
@@ -338,6 +343,10 @@ TEST_CASE("allocations of writing fail one by one, and leave no file behind") {
        .run = [&] { return io::random_block({.channels = 4, .norm = Norm::kBatch}, 1, made); },
        .untouched = [&] { return made.style.empty(); },
        .discard = [&] { made = {}; }},
+      {.name = "exact_output",
+       .run = [&] { return io::exact_output(trained, kShape, Layout::kNchw, x, nullptr, exact); },
+       .untouched = [&] { return exact.y.empty(); },
+       .discard = [&] { exact = {}; }},
   });
 }
 

@@ -7,7 +7,8 @@
 
 namespace edgeattn::test {
 
-/// The block's formula, unfolded, as design.md states it: what everything else is judged by.
+/// The block's formula, unfolded, as design.md states it: what everything else is judged by, io::exact_output too, so that it shares
+/// no code with what it judges; and the same code in float32 is the naive formula of the bound.
 struct Reference {
   std::vector<double> exact;    ///< float64 throughout
   std::vector<float> naive;     ///< float32 sums in index order, statistics in float64

@@ -15,20 +15,22 @@ import edgeattn
 LIBRARY = edgeattn.Library(sys.argv[1])
 CHANNELS, GROUPS, EPS, BIAS = 24, 3, 1e-5, 0.5
 SIDES = (6, 9)
+SCALAR = 1
 STRUCTS = {"spec": edgeattn.Spec, "shape": edgeattn.Shape, "options": edgeattn.Options, "weights": edgeattn.Weights,
            "plan_info": edgeattn.PlanInfo, "memory": edgeattn.MemorySum}
 TYPES = {"size_t": ctypes.c_size_t, "double": ctypes.c_double, "const float*": ctypes.c_void_p, "int32_t": ctypes.c_int32,
-         "edgeattn_norm": ctypes.c_int32, "edgeattn_layout": ctypes.c_int32, "edgeattn_isa": ctypes.c_int32}
+         "edgeattn_norm": ctypes.c_int32, "edgeattn_layout": ctypes.c_int32, "edgeattn_isa": ctypes.c_int32,
+         "edgeattn_precision": ctypes.c_int32}
 
 
 def address(values):
     return values.buffer_info()[0]
 
 
-def plan(side, channels=CHANNELS):
+def plan(side, channels=CHANNELS, **options):
     spec = edgeattn.Spec(channels=channels, norm=edgeattn.NORM_GROUP, groups=GROUPS, eps=EPS)
     return edgeattn.Plan(LIBRARY, spec, edgeattn.Shape(batch=2, height=side, width=side),
-                         edgeattn.Options(threads=2, layout=edgeattn.NHWC))
+                         edgeattn.Options(threads=2, layout=edgeattn.NHWC, **options))
 
 
 def refused(words, call, *arguments):
@@ -76,6 +78,15 @@ def test_plans_tell_what_they_chose():
     info = plan(SIDES[0]).info
     assert info.threads == 2 and info.query_tile > 0 and info.key_block > 0 and info.isa > 0
     assert info.external_bytes == 0 and info.budget_reduced_keys == 0
+
+
+def test_precisions_reach_the_plan():
+    whole = plan(SIDES[0], isa=SCALAR).info
+    assert whole.precision == edgeattn.FLOAT32
+    for precision in (edgeattn.BFLOAT16, edgeattn.INT8):
+        info = plan(SIDES[0], isa=SCALAR, precision=precision).info
+        assert info.precision == precision and info.prepared_bytes < whole.prepared_bytes
+    refused(["options.precision", "from 0 to 2, got 3"], lambda: plan(SIDES[0], precision=3))
 
 
 def test_errors_carry_the_line_of_the_library():

@@ -3,6 +3,7 @@
 
 All 200 steps against what PyTorch drew out of the same noise, the PNG, and what must make it fail.
 """
+import math
 import os
 import pathlib
 import pty
@@ -20,7 +21,7 @@ from crafted import decoded, encoded
 SAMPLER = os.path.abspath(sys.argv[1])
 DATA = pathlib.Path(__file__).resolve().parent.parent / "examples/digits/data"
 IMAGES, SIDE, ENLARGED = 10, 16, 8
-LIMIT = 1e-3
+LIMIT, LEAST_PSNR = 1e-3, 35
 
 WEIGHTS, NOISE, REFERENCE = (str(DATA / f"{name}.safetensors") for name in ("unet", "noise", "images"))
 GIVEN = f"--weights {WEIGHTS} --noise {NOISE}"
@@ -90,6 +91,32 @@ def test_draws_what_pytorch_draws_and_allocates_nothing():
             assert abs(gray - pixel) <= 0.5 + 127.5 * LIMIT, f"row {h}, column {w}: {pixel}, expected {gray}"
 
 
+def psnr(rows, others):
+    """Of two sheets, in dB."""
+    squares = [(a - b) ** 2 for row, other in zip(rows, others) for a, b in zip(row, other)]
+    return 10 * math.log10(255 ** 2 * len(squares) / sum(squares))
+
+
+def test_reduced_precision_draws_the_same_digits():
+    sheets = {}
+    for precision in ("f32", "bf16", "int8"):
+        arguments = f"{GIVEN} --reference {REFERENCE} --threads 1 --precision {precision} --output {precision}.png"
+        result = call(arguments)
+        if precision != "f32" and result.returncode == 1:
+            lines = result.stderr.splitlines()
+            assert len(lines) == 1 and f"precision {precision}: " in lines[0] and " has no " in lines[0], result
+            print(f"  no {precision} here: {lines[0]}")
+            continue
+        report = good(arguments)
+        assert allocates_nothing(report) and report["images"].endswith(f"attention in {precision}"), report
+        sheets[precision] = gray_pixels(pathlib.Path(f"{precision}.png").read_bytes())[1]
+        if precision != "f32":
+            assert float(re.search(r"PSNR (\S+) dB", report["difference"])[1]) >= LEAST_PSNR, report
+            seen = psnr(sheets["f32"], sheets[precision])
+            assert seen >= LEAST_PSNR and sheets[precision] != sheets["f32"], seen
+            print(f"  {precision}: PSNR {seen:.1f} dB from float32's")
+
+
 def test_threads_change_no_pixel_and_allocate_nothing():
     sheets = []
     for threads in (1, 2, 3):
@@ -136,6 +163,7 @@ WRONG = [
     (f"{GIVEN} --steps 0", 2, ["--steps"]),
     (f"{GIVEN} --steps 201", 2, ["--steps"]),
     (f"{GIVEN} --threads -1", 2, ["--threads"]),
+    (f"{GIVEN} --precision fp8", 2, ["--precision", "fp8"]),
     (f"{GIVEN} --threads 1025", 2, ["--threads", "1024"]),
     (f"--weights missing --noise {NOISE}", 1, ["missing"]),
     (f"--weights {NOISE} --noise {NOISE}", 1, ["noise.safetensors", "a0."]),

@@ -4,8 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bit>
+#include <cmath>
 #include <csignal>
+#include <cstdint>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <thread>
 #include <vector>
@@ -284,6 +288,118 @@ TEST_CASE("write: names that JSON must escape, and shapes without elements or si
   REQUIRE(io::write_safetensors(path, "none", none, {}).ok());
   io::SafetensorsFile file;
   CHECK(io::SafetensorsFile::open(path, file).ok());
+}
+
+namespace {
+
+/// The two formats of 16 bits.
+struct Half {
+  const char* name;
+  io::Dtype dtype;
+  std::uint16_t infinity, quiet;  ///< bits of infinity, and the bit that quiet NaN have
+
+  [[nodiscard]] bool is_nan(unsigned bits) const { return (bits & 0x7FFFu) > infinity; }
+};
+constexpr Half kHalves[] = {{"F16", io::Dtype::kF16, 0x7C00, 0x0200}, {"BF16", io::Dtype::kBf16, 0x7F80, 0x0040}};
+
+/// Every value of 16 bits, by its bits, as the reader has them.
+std::vector<float> values_of(const Half& half) {
+  std::string data;
+  for (unsigned bits = 0; bits < 65536; ++bits) data += little_endian(static_cast<std::uint16_t>(bits));
+  const std::string bytes = safetensors(tensor('"' + std::string(half.name) + '"', "[65536]", "[0,131072]"), data);
+  io::SafetensorsFile file;
+  REQUIRE(io::SafetensorsFile::parse(bytes_of(bytes), "halves", file).ok());
+  std::vector<float> values;
+  REQUIRE(file.read(file.tensors()[0], values).ok());
+  return values;
+}
+
+/// The bits that a file has of `values`. The reader must find the tensor and read back what those bits mean.
+std::vector<std::uint16_t> written(const Half& half, const std::vector<float>& values, const std::vector<float>& meaning) {
+  const TempDirectory folder;
+  const std::string path = folder / "out";
+  const std::size_t shape[] = {values.size()};
+  REQUIRE(std::string(io::write_safetensors(path, "x", shape, values, half.dtype).message()) == "");
+  io::SafetensorsFile file;
+  REQUIRE(std::string(io::SafetensorsFile::open(path, file).message()) == "");
+  CHECK(file.tensors()[0].dtype == half.dtype);
+  CHECK(file.tensors()[0].dtype_name == half.name);
+  std::vector<float> back;
+  REQUIRE(file.read(file.tensors()[0], back).ok());
+
+  std::vector<std::uint16_t> bits(values.size());
+  const std::string bytes = read_file(path).substr(file.tensors()[0].offset);
+  REQUIRE(bytes.size() == 2 * bits.size());
+  std::memcpy(bits.data(), bytes.data(), bytes.size());
+  for (std::size_t i = 0; i < bits.size(); ++i)
+    REQUIRE(std::bit_cast<std::uint32_t>(back[i]) == std::bit_cast<std::uint32_t>(meaning[bits[i]]));
+  return bits;
+}
+
+}  // namespace
+
+TEST_CASE("write: every F16 and BF16 value keeps its bits, and NaN becomes quiet") {
+  for (const Half& half : kHalves) {
+    CAPTURE(std::string(half.name));
+    const std::vector<float> all = values_of(half);
+    const std::vector<std::uint16_t> bits = written(half, all, all);
+    for (unsigned i = 0; i < 65536; ++i) {
+      CAPTURE(i);
+      REQUIRE(bits[i] == (half.is_nan(i) ? i | half.quiet : i));
+    }
+  }
+}
+
+TEST_CASE("write: F16 and BF16 are rounded to nearest, ties to even, and overflow to infinity") {
+  for (const Half& half : kHalves) {
+    CAPTURE(std::string(half.name));
+    const std::vector<float> all = values_of(half);
+    std::vector<float> between;
+    std::vector<unsigned> expected;
+    for (unsigned i = 0; i < half.infinity; ++i) {
+      // Infinity begins where the number that would follow the largest is nearer.
+      const double next = i + 1 < half.infinity ? double{all[i + 1]} : 2 * double{all[i]} - all[i - 1];
+      const auto tie = static_cast<float>((all[i] + next) / 2);
+      for (const float sign : {1.0f, -1.0f}) {
+        const unsigned sign_bit = sign < 0 ? 0x8000u : 0;
+        between.insert(between.end(), {sign * std::nextafter(tie, 0.0f), sign * tie, sign * std::nextafter(tie, INFINITY)});
+        expected.insert(expected.end(), {i | sign_bit, (i % 2 == 0 ? i : i + 1) | sign_bit, (i + 1) | sign_bit});
+      }
+    }
+    between.insert(between.end(), {std::numeric_limits<float>::max(), std::numeric_limits<float>::denorm_min()});
+    expected.insert(expected.end(), {half.infinity, 0});
+    const std::vector<std::uint16_t> bits = written(half, between, all);
+    for (std::size_t i = 0; i < between.size(); ++i) {
+      CAPTURE(between[i]);
+      REQUIRE(bits[i] == expected[i]);
+    }
+  }
+}
+
+TEST_CASE("write: tensors of several dtypes, and those that are not written") {
+  const TempDirectory folder;
+  const std::string path = folder / "out";
+  const std::vector<float> odd = {1, 2, 3};
+  const std::vector<io::NamedTensor> tensors = {
+      {"h", {3}, odd, io::Dtype::kF16}, {"f", {2, 3}, kValues}, {"b", {1, 3}, odd, io::Dtype::kBf16}};
+  REQUIRE(std::string(io::write_safetensors(path, tensors).message()) == "");
+  io::SafetensorsFile file;
+  REQUIRE(std::string(io::SafetensorsFile::open(path, file).message()) == "");
+  for (const io::NamedTensor& tensor : tensors) {
+    const io::TensorInfo* const info = file.find(tensor.name);
+    REQUIRE(info != nullptr);
+    CHECK(info->dtype == tensor.dtype);
+    CHECK(info->shape == tensor.shape);
+    std::vector<float> values;
+    REQUIRE(file.read(*info, values).ok());
+    CHECK(std::ranges::equal(values, tensor.values));
+  }
+  for (const io::Dtype dtype : {io::Dtype::kF64, io::Dtype::kOther}) {
+    const Status status = io::write_safetensors(folder / "other", "x", kShape, kValues, dtype);
+    CHECK(status.code() == StatusCode::kUnsupported);
+    CHECK(std::string(status.message()).find("tensor 'x': only F32, F16 and BF16 are written") != std::string::npos);
+  }
+  CHECK(folder.entries() == 1);
 }
 
 TEST_CASE("write: text") {

@@ -21,10 +21,11 @@ class Skip(Exception):
 
 @dataclass
 class Job:
-    """One measurement: files with the block's weights, its x [B, C, H, W], and where y goes."""
+    """One measurement: files with the block's weights, its x [B, C, H, W], and where y goes; `precision` is f32, bf16 or int8."""
     weights: str
     input: str
     output: str
+    precision: str
     threads: int
     seconds: float
     form: str
@@ -126,7 +127,7 @@ def serve(measure, options=()):
     """A worker's main: reads the job from the command line and prints what measure(job, arguments) says as one line of
     JSON. `options` are names of further options."""
     parser = argparse.ArgumentParser()
-    for name in ("weights", "input", "output"):
+    for name in ("weights", "input", "output", "precision"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)

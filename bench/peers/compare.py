@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import chart
 import options
 from common import write_input, write_weights
 from machine import busy_share, processor_name
+from options import PRECISIONS
 from table import complaints, print_table
 
 HERE = Path(__file__).resolve().parent
@@ -21,16 +23,42 @@ ROOT = HERE.parents[1]
 OUT = ROOT / "build" / "peers"
 TOOL = ROOT / "build" / "peers-edgeattn" / "src" / "edgeattn"
 OWN = "edgeattn"
-# Each runtime's worker and the options that choose it, and the name that people know.
+# Each runtime's worker and the options that choose it, the name that people know, and its precisions.
 RUNTIMES = {
-    OWN: ("worker_edgeattn.py", ["--tool", str(TOOL)], "edgeattn"),
-    "torch": ("worker_torch.py", ["--mode", "eager"], "PyTorch"),
-    "torch-compiled": ("worker_torch.py", ["--mode", "compiled"], "PyTorch compiled"),
-    "onnxruntime": ("worker_onnxruntime.py", [], "ONNX Runtime"),
-    "openvino": ("worker_openvino.py", [], "OpenVINO"),
+    OWN: ("worker_edgeattn.py", ["--tool", str(TOOL)], "edgeattn", PRECISIONS),
+    "torch": ("worker_torch.py", ["--mode", "eager"], "PyTorch", ["f32", "bf16"]),
+    "torch-compiled": ("worker_torch.py", ["--mode", "compiled"], "PyTorch compiled", ["f32", "bf16"]),
+    "onnxruntime": ("worker_onnxruntime.py", [], "ONNX Runtime", ["f32"]),
+    "openvino": ("worker_openvino.py", [], "OpenVINO", ["f32", "bf16"]),
 }
-MOST_ERROR = 1e-3
+# Of peers in bfloat16 y itself is rounded, x included.
+MOST_ERROR = {"f32": 1e-3, "bf16": 0.1, "int8": 0.1}
 MOST_BUSY = 0.1
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A runtime at one precision: what has a column of its own."""
+    runtime: str
+    precision: str
+
+    @property
+    def key(self):
+        return self.runtime if self.precision == "f32" else f"{self.runtime}-{self.precision}"
+
+    @property
+    def label(self):
+        return RUNTIMES[self.runtime][2] + ("" if self.precision == "f32" else f" {self.precision}")
+
+
+def candidates(precisions, only):
+    """edgeattn at each precision, then the peers: in float32, and in bfloat16 if any precision is reduced."""
+    reduced = precisions != ["f32"]
+    chosen = [Candidate(OWN, precision) for precision in precisions]
+    for runtime, (_, _, _, known) in RUNTIMES.items():
+        if runtime != OWN and (not only or runtime in only):
+            chosen += [Candidate(runtime, precision) for precision in known if reduced or precision == "f32"]
+    return {candidate.key: candidate for candidate in chosen}
 
 
 def name_of(shape):
@@ -43,11 +71,11 @@ def progress(text):
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def work(runtime, files, threads, seconds, form):
+def work(candidate, files, threads, seconds, form):
     """What one worker process reports: its times, or why it has none as `skipped` or `failed`."""
-    script, chosen, _ = RUNTIMES[runtime]
-    command = [sys.executable, "-B", str(HERE / script), *chosen, "--threads", str(threads), "--seconds", str(seconds),
-               "--form", form]
+    script, chosen, _, _ = RUNTIMES[candidate.runtime]
+    command = [sys.executable, "-B", str(HERE / script), *chosen, "--precision", candidate.precision,
+               "--threads", str(threads), "--seconds", str(seconds), "--form", form]
     for option, path in files.items():
         command += [f"--{option}", str(path)]
     environment = dict(os.environ, OMP_NUM_THREADS=str(threads), TORCHINDUCTOR_CACHE_DIR=str(OUT / "inductor"))
@@ -66,76 +94,85 @@ def merge(known, report):
     return {**(known if known and known["best_ms"] <= report["best_ms"] else report), "rounds_ms": rounds}
 
 
-def compare(shape, threads, runtimes, rounds, seconds):
-    """One shape with one number of threads: {runtime: report}."""
+def compare(shape, threads, chosen, base, rounds, seconds):
+    """One shape with one number of threads: {key: report} of the chosen candidates."""
     inputs = {"weights": OUT / f"weights-c{shape[1]}.safetensors", "input": OUT / "input.safetensors"}
-    outputs = {runtime: OUT / f"output-{runtime}.safetensors" for runtime in runtimes}
+    outputs = {key: OUT / f"output-{key}.safetensors" for key in chosen}
     write_weights(inputs["weights"], shape[1])
     write_input(inputs["input"], shape)
-    reports = {}
+    reports, keys = {}, list(chosen)
     for turn in range(rounds):
         # Every round begins with another runtime, so that none always follows the same one.
-        first = turn % len(runtimes)
-        for runtime in runtimes[first:] + runtimes[:first]:
-            known = reports.get(runtime)
+        first = turn % len(keys)
+        for key in keys[first:] + keys[:first]:
+            known = reports.get(key)
             if known and "best_ms" not in known:
                 continue
-            progress(f"{name_of(shape)}, threads {threads}, round {turn + 1} of {rounds}: {RUNTIMES[runtime][2]}")
-            report = work(runtime, {**inputs, "output": outputs[runtime]}, threads, seconds,
-                          known["form"] if known else "")
-            reports[runtime] = merge(known, report)
+            progress(f"{name_of(shape)}, threads {threads}, round {turn + 1} of {rounds}: {chosen[key].label}")
+            report = work(chosen[key], {**inputs, "output": outputs[key]}, threads, seconds, known["form"] if known else "")
+            reports[key] = merge(known, report)
     progress("")
-    add_ratios_and_errors(reports, outputs)
+    add_ratios(reports, base)
+    add_errors(reports, outputs, chosen)
     for path in (inputs["input"], *outputs.values()):
         path.unlink(missing_ok=True)
     return reports
 
 
-def add_ratios_and_errors(reports, outputs):
-    """Compares times and outputs with edgeattn's. A runtime that disagrees has failed."""
-    own = reports[OWN]
-    if "best_ms" not in own:
+def add_ratios(reports, base):
+    """Times over those of `base`, edgeattn at one precision."""
+    for key, report in reports.items():
+        if key != base and "best_ms" in report and "best_ms" in reports[base]:
+            report["ratio"] = report["best_ms"] / reports[base]["best_ms"]
+
+
+def add_errors(reports, outputs, chosen):
+    """Compares outputs with edgeattn's of its highest precision here. A runtime that disagrees has failed."""
+    own = next((key for key in reports if chosen[key].runtime == OWN and "best_ms" in reports[key]), None)
+    if own is None:
         return
-    own_output = load_file(outputs[OWN])["output"].astype(np.float64)
-    for runtime, report in reports.items():
-        if runtime == OWN or "best_ms" not in report:
+    expected = load_file(outputs[own])["output"].astype(np.float64)
+    for key, report in reports.items():
+        if key == own or "best_ms" not in report:
             continue
-        report["ratio"] = report["best_ms"] / own["best_ms"]
-        error = float(np.max(np.abs(load_file(outputs[runtime])["output"] - own_output)))
+        error = float(np.max(np.abs(load_file(outputs[key])["output"] - expected)))
+        most = max(MOST_ERROR[chosen[key].precision], MOST_ERROR[chosen[own].precision])
         report["max_abs_error"] = error
-        if not error < MOST_ERROR:
-            report["failed"] = f"differs from edgeattn by {error:.1e}, expected less than {MOST_ERROR:g}"
+        if not error < most:
+            report["failed"] = f"differs from {chosen[own].label} by {error:.1e}, expected less than {most:g}"
 
 
-def versions_of(results):
-    """{name: version} of the runtimes that ran, PyTorch once."""
-    return {RUNTIMES[runtime][2].removesuffix(" compiled"): report["version"]
-            for case in results for runtime, report in case["runtimes"].items() if "version" in report}
+def versions_of(results, chosen):
+    """{name: version} of the runtimes that ran, each once."""
+    return {RUNTIMES[chosen[key].runtime][2].removesuffix(" compiled"): report["version"]
+            for case in results for key, report in case["runtimes"].items() if "version" in report}
 
 
 def main():
-    chosen = options.parse([name for name in RUNTIMES if name != OWN])
+    asked = options.parse([name for name in RUNTIMES if name != OWN])
     if not TOOL.exists():
         sys.exit(f"compare.py: {TOOL.relative_to(ROOT)} is missing; start bench/peers/run.sh, which builds it")
     OUT.mkdir(parents=True, exist_ok=True)
-    labels = {name: label for name, (_, _, label) in RUNTIMES.items()
-              if name == OWN or not chosen.only or name in chosen.only}
+    chosen = candidates(asked.precision, asked.only)
+    labels = {key: candidate.label for key, candidate in chosen.items()}
+    base = Candidate(OWN, asked.precision[-1]).key
     busy = busy_share()
     if busy > MOST_BUSY:
         print(f"compare.py: others use {busy:.0%} of this machine; the times will mean little", file=sys.stderr)
 
     results = []
-    for threads in chosen.threads:
+    for threads in asked.threads:
         cases = [{"shape": shape, "name": name_of(shape), "threads": threads,
-                  "runtimes": compare(shape, threads, list(labels), chosen.rounds, chosen.seconds)}
-                 for shape in chosen.shapes]
-        print_table(cases, labels)
+                  "runtimes": compare(shape, threads, chosen, base, asked.rounds, asked.seconds)}
+                 for shape in asked.shapes]
+        print_table(cases, labels, base)
         results += cases
     report = {"date": datetime.date.today().isoformat(), "processor": processor_name(), "busy_before": round(busy, 3),
-              "command": shlex.join(["bench/peers/run.sh", *sys.argv[1:]]), "rounds": chosen.rounds,
-              "seconds": chosen.seconds, "versions": versions_of(results), "results": results}
+              "command": shlex.join(["bench/peers/run.sh", *sys.argv[1:]]), "rounds": asked.rounds,
+              "seconds": asked.seconds, "precisions": asked.precision, "versions": versions_of(results, chosen),
+              "results": results}
     (OUT / "results.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    chart.draw(report, labels, [OUT / "chart.svg", OUT / "chart.png"])
+    chart.draw(report, labels, base, [OUT / "chart.svg", OUT / "chart.png"])
 
     print(f"\n{report['date']}, {report['processor']}; {chart.list_versions(report)}")
     failures = complaints(results, labels, "failed")

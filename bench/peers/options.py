@@ -6,6 +6,7 @@ import re
 from common import GROUPS
 from machine import processors
 
+PRECISIONS = ["f32", "bf16", "int8"]
 SHAPES = ["1,512,8,8", "1,256,16,16", "1,512,16,16", "1,128,32,32", "1,256,32,32", "1,512,32,32", "1,512,64,64"]
 
 
@@ -40,6 +41,8 @@ def parse(peers):
                         help=f"default: {' '.join(SHAPES)}")
     parser.add_argument("--threads", nargs="+", type=number(int, 0), metavar="N", default=[1, 0],
                         help="0 for all processors; default: 1 0")
+    parser.add_argument("--precision", nargs="+", choices=PRECISIONS, default=["f32"],
+                        help="of edgeattn; ratios are of the least precise; with any but f32, peers run in bf16 too; default f32")
     parser.add_argument("--rounds", type=number(int, 1), metavar="N", default=5,
                         help="processes per runtime, interleaved; the best counts; default 5")
     parser.add_argument("--seconds", type=number(float, 0.001), metavar="S", default=1.0,
@@ -47,5 +50,6 @@ def parse(peers):
     parser.add_argument("--only", action="append", choices=peers,
                         help="compare with this runtime only; may be given several times")
     options = parser.parse_args()
+    options.precision = [name for name in PRECISIONS if name in options.precision]
     options.threads = list(dict.fromkeys(count or processors() for count in options.threads))
     return options

@@ -4,18 +4,20 @@ import subprocess
 
 from safetensors import safe_open
 
-from common import EPS, GROUPS, LEAST_RUNS, serve
+from common import EPS, GROUPS, LEAST_RUNS, Skip, serve
 
 
 def measure(job, arguments):
     def call(*words):
         result = subprocess.run([arguments.tool, *words], capture_output=True, text=True, check=False)
+        if f"precision {job.precision}: " in result.stderr:
+            raise Skip(result.stderr.strip())
         if result.returncode != 0:
             raise RuntimeError(result.stderr.strip() or f"edgeattn {words[0]} failed with {result.returncode}")
         return result.stdout
 
     block = ["--weights", job.weights, "--groups", str(GROUPS), "--eps", str(EPS), "--threads", str(job.threads),
-             "--json"]
+             "--precision", job.precision, "--json"]
     with safe_open(job.input, framework="numpy") as file:
         shape = ",".join(map(str, file.get_slice("input").get_shape()))
 

@@ -3,7 +3,7 @@ import numpy as np
 import openvino
 from openvino import opset13 as ops
 
-from common import EPS, GROUPS, measure_forms, serve
+from common import EPS, GROUPS, Skip, measure_forms, serve
 
 
 def reshape(value, *shape):
@@ -59,14 +59,14 @@ def matmul_fused(block, x):
         shape[0], block.tokens, block.channels))
 
 
-def form(graph):
+def form(graph, precision):
     def make(block):
         x = ops.parameter(block.x.shape, np.float32)
         model = openvino.Model([ops.add(x, graph(block, x))], [x], "attention")
         # float32 is not the default on processors that have bfloat16.
         compiled = openvino.Core().compile_model(model, "CPU", {
             "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "INFERENCE_NUM_THREADS": str(block.threads),
-            "INFERENCE_PRECISION_HINT": "f32"})
+            "INFERENCE_PRECISION_HINT": precision})
         request = compiled.create_infer_request()
         request.set_input_tensor(openvino.Tensor(block.x, shared_memory=True))
         return (lambda: request.infer(share_outputs=True)), (lambda: request.get_output_tensor().data)
@@ -75,8 +75,11 @@ def form(graph):
 
 
 def measure(job, _):
+    if job.precision.upper() not in {"F32", *openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")}:
+        raise Skip(f"OpenVINO has no {job.precision} on this processor")
     forms = {"conv, softmax": conv_softmax, "matmul, softmax": matmul_softmax, "matmul, fused attention": matmul_fused}
-    return measure_forms(job, openvino.__version__.split("-")[0], {name: form(graph) for name, graph in forms.items()})
+    return measure_forms(job, openvino.__version__.split("-")[0],
+                         {name: form(graph, job.precision) for name, graph in forms.items()})
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ from torch import nn
 from common import EPS, GROUPS, Skip, measure_forms, serve
 
 
+DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
+
+
 class Attention(nn.Module):
     def __init__(self, block):
         super().__init__()
@@ -53,13 +56,14 @@ class ConvFused(Attention):
         return x + F.conv2d(mixed, self.out_weight[:, :, None, None], self.out_bias)
 
 
-def form(attention, compiled):
+def form(attention, compiled, dtype):
+    """x and y are of the type too: what a model in bfloat16 hands from layer to layer."""
     def make(block):
-        module = attention(block).eval()
-        x = torch.from_numpy(block.x)
+        module = attention(block).eval().to(dtype)
+        x = torch.from_numpy(block.x).to(dtype)
         if compiled:
             module = compile_for(module, x)
-        return (lambda: module(x)), (lambda: module(x).numpy())
+        return (lambda: module(x)), (lambda: module(x).float().numpy())
 
     return make
 
@@ -80,7 +84,8 @@ def measure(job, arguments):
     forms = {"linear, fused attention": LinearFused, "linear, softmax": LinearSoftmax,
              "conv, fused attention": ConvFused}
     with torch.no_grad() if compiled else torch.inference_mode():
-        return measure_forms(job, torch.__version__, {name: form(kind, compiled) for name, kind in forms.items()})
+        return measure_forms(job, torch.__version__,
+                             {name: form(kind, compiled, DTYPES[job.precision]) for name, kind in forms.items()})
 
 
 if __name__ == "__main__":

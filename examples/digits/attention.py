@@ -36,9 +36,9 @@ def shapes_seen(model, *inputs):
     return shapes
 
 
-def replace_attention(model, shapes, library, threads):
+def replace_attention(model, shapes, library, threads, precision=edgeattn.FLOAT32):
     """Replaces all attention blocks by edgeattn's, on one scratch memory and one pool. Returns what they need together."""
-    options = edgeattn.Options(threads=threads, layout=edgeattn.NCHW)
+    options = edgeattn.Options(threads=threads, layout=edgeattn.NCHW, precision=precision)
     blocks = attention_blocks(model)
     plans = []
     for name, module in blocks:

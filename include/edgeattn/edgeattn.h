@@ -76,6 +76,14 @@ enum {
   EDGEATTN_ISA_NEON = 4
 };
 
+/// What the products work with. Statistics, softmax and sums are in float32 or float64 at any precision.
+typedef int32_t edgeattn_precision;
+enum {
+  EDGEATTN_FLOAT32 = 0,
+  EDGEATTN_BFLOAT16 = 1,  ///< 16-bit floats: bfloat16, or IEEE half on ARM without it
+  EDGEATTN_INT8 = 2       ///< scores of 8-bit integers, all other products as EDGEATTN_BFLOAT16
+};
+
 /// What the block computes: y = (x + to_out(softmax(q kᵀ · scale) v)) / rescale_output, q, k, v = split(to_qkv(norm(x))).
 typedef struct edgeattn_spec {
   size_t size;          ///< sizeof(edgeattn_spec)
@@ -104,7 +112,8 @@ typedef struct edgeattn_options {
   size_t key_block;             ///< forces the keys of a block; 0 lets the plan choose
   size_t l2_bytes;              ///< second-level cache that a thread has to itself; 0 takes what the system tells
   edgeattn_layout layout;
-  edgeattn_isa isa;             ///< kernels between the matrix products
+  edgeattn_isa isa;             ///< kernels between the matrix products; at reduced precision those of the products too
+  edgeattn_precision precision;
 } edgeattn_options;
 
 /// Weights as plain pointers, float32, row-major, 4-byte aligned. Not kept: edgeattn_prepare copies what it needs.
@@ -151,8 +160,8 @@ EDGEATTN_EXPORT size_t edgeattn_plan_bytes(void);
 /// @param memory   at least edgeattn_plan_bytes(); the plan lives there. May be reused as soon as the plan's weights are
 ///                 prepared and its blocks are bound
 /// @param options  null for one thread, NCHW, and what the plan chooses
-/// EDGEATTN_INVALID_ARGUMENT: a value that no block can have; EDGEATTN_UNSUPPORTED: an instruction set that the processor or
-/// the build lacks; EDGEATTN_TOO_SMALL: `memory`, or the budget, with the least that works;
+/// EDGEATTN_INVALID_ARGUMENT: a value that no block can have; EDGEATTN_UNSUPPORTED: an instruction set or a precision that the
+/// processor or the build lacks; EDGEATTN_TOO_SMALL: `memory`, or the budget, with the least that works;
 /// EDGEATTN_GEMM and EDGEATTN_OUT_OF_MEMORY: see edgeattn_initialize. Thread-safe.
 EDGEATTN_EXPORT edgeattn_status edgeattn_make_plan(void* memory, size_t memory_bytes, const edgeattn_spec* spec,
                                                    const edgeattn_shape* shape, const edgeattn_options* options,
@@ -161,7 +170,7 @@ EDGEATTN_EXPORT edgeattn_status edgeattn_make_plan(void* memory, size_t memory_b
 /// What a plan needs and chose.
 typedef struct edgeattn_plan_info {
   size_t size;                  ///< sizeof(edgeattn_plan_info), set by the caller; the rest is written
-  size_t prepared_bytes;        ///< of edgeattn_prepare: the same for every plan of one spec
+  size_t prepared_bytes;        ///< of edgeattn_prepare: the same for every plan of one spec and precision
   size_t persistent_bytes;      ///< of edgeattn_bind: the block and its operators
   size_t scratch_bytes;         ///< of edgeattn_bind: whatever a run overwrites
   size_t external_bytes;        ///< what XNNPACK keeps elsewhere for this block
@@ -170,6 +179,7 @@ typedef struct edgeattn_plan_info {
   size_t key_block;             ///< keys of all key blocks but the last
   edgeattn_isa isa;             ///< never EDGEATTN_ISA_AUTO
   int32_t budget_reduced_keys;  ///< 1 when the budget made key_block smaller: sums have another order than without one
+  edgeattn_precision precision;
 } edgeattn_plan_info;
 
 /// Thread-safe.
@@ -191,7 +201,8 @@ EDGEATTN_EXPORT edgeattn_status edgeattn_sum_memory(const edgeattn_plan* const* 
 
 /// Folds weights as trained, or takes folded ones, and packs them into `memory`, which must outlive every block bound to it.
 ///
-/// @param plan    any plan of the spec that the weights belong to; other plans of that spec may use the result
+/// @param plan    any plan of the spec that the weights belong to; other plans of that spec, precision and, at reduced precision,
+///                instruction set may use the result
 /// @param memory  at least prepared_bytes of the plan
 /// EDGEATTN_INVALID_ARGUMENT names a tensor that is missing or not finite, also when the folded product is not;
 /// EDGEATTN_TOO_SMALL; EDGEATTN_OUT_OF_MEMORY: packing is probed with temporary memory. Thread-safe, for different memory.

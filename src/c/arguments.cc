@@ -39,6 +39,7 @@ Status read_options(const edgeattn_options* given, PlanOptions& options, Machine
     EDGEATTN_TRY(read_struct("options", given, EDGEATTN_SIZE_UP_TO(edgeattn_options, isa), &known, sizeof known));
   EDGEATTN_TRY(read_enum("options.layout", known.layout, Layout::kNhwc, options.layout));
   EDGEATTN_TRY(read_enum("options.isa", known.isa, Isa::kNeon, options.isa));
+  EDGEATTN_TRY(read_enum("options.precision", known.precision, Precision::kInt8, options.precision));
   options.threads = or_usual(known.threads, 1);
   options.scratch_budget_bytes = known.scratch_budget_bytes;
   options.query_tile = known.query_tile;

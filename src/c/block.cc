@@ -18,7 +18,8 @@ Status prepare(const edgeattn_plan* object, const edgeattn_weights* given, std::
   EDGEATTN_TRY(check_span("prepared", memory, bytes_of(plan).prepared));
   auto* const result = place<edgeattn_prepared>(memory.data());
   EDGEATTN_TRY(edgeattn::prepare(plan.spec, weights, plan.machine, object->gemm,
-                                 memory.subspan(kHeaderBytes<edgeattn_prepared>), result->prepared));
+                                 memory.subspan(kHeaderBytes<edgeattn_prepared>), result->prepared,
+                                 {.precision = plan.precision, .isa = plan.isa}));
   *made = result;
   return {};
 }

@@ -16,6 +16,8 @@ static_assert(EDGEATTN_NCHW == static_cast<int>(Layout::kNchw) && EDGEATTN_NHWC 
 static_assert(EDGEATTN_ISA_AUTO == static_cast<int>(Isa::kAuto) && EDGEATTN_ISA_SCALAR == static_cast<int>(Isa::kScalar) &&
               EDGEATTN_ISA_AVX2 == static_cast<int>(Isa::kAvx2) && EDGEATTN_ISA_AVX512 == static_cast<int>(Isa::kAvx512) &&
               EDGEATTN_ISA_NEON == static_cast<int>(Isa::kNeon));
+static_assert(EDGEATTN_FLOAT32 == static_cast<int>(Precision::kFloat32) &&
+              EDGEATTN_BFLOAT16 == static_cast<int>(Precision::kBfloat16) && EDGEATTN_INT8 == static_cast<int>(Precision::kInt8));
 
 /// Enumerators count from 0 to `last`.
 template <class Enum>

@@ -43,7 +43,8 @@ Status describe_plan(const edgeattn_plan* object, edgeattn_plan_info* info) noex
                                  .query_tile = plan.query_tile,
                                  .key_block = plan.key_block,
                                  .isa = static_cast<edgeattn_isa>(plan.isa),
-                                 .budget_reduced_keys = plan.budget_reduced_keys};
+                                 .budget_reduced_keys = plan.budget_reduced_keys,
+                                 .precision = static_cast<edgeattn_precision>(plan.precision)};
   return write_struct("info", &known, sizeof known, EDGEATTN_SIZE_UP_TO(edgeattn_plan_info, budget_reduced_keys),
                       Cut::kAllowed, info);
 }

@@ -38,6 +38,14 @@ PlannedBlock plan_block(const Spec& spec, const Shape& shape, const BlockOptions
   return planned;
 }
 
+Pool make_pool(std::size_t threads) {
+  if (threads == 1) return nullptr;
+  rehearse_pool(threads);
+  Pool pool(pthreadpool_create(threads));
+  if (pool == nullptr) throw Failure("cannot start " + std::to_string(threads) + " threads");
+  return pool;
+}
+
 Span::Span(const char* name, std::size_t bytes) : bytes_(bytes) {
   const std::size_t whole = (bytes / Plan::kAlignment + 1) * Plan::kAlignment;
   memory_.reset(static_cast<std::byte*>(std::aligned_alloc(Plan::kAlignment, whole)));
@@ -48,12 +56,8 @@ BoundBlock::BoundBlock(const PlannedBlock& planned, const io::BlockWeights& weig
     : context_(std::move(context)),
       prepared_memory_("prepared weights", planned.plan.prepared_bytes),
       persistent_("persistent memory", planned.plan.persistent_bytes),
-      scratch_("scratch", planned.plan.scratch_bytes) {
-  if (const std::size_t threads = planned.plan.threads; threads > 1) {
-    rehearse_pool(threads);
-    pool_.reset(pthreadpool_create(threads));
-    if (pool_ == nullptr) throw Failure("cannot start " + std::to_string(threads) + " threads");
-  }
+      scratch_("scratch", planned.plan.scratch_bytes),
+      pool_(make_pool(planned.plan.threads)) {
   const Stopwatch watch;
   Prepared prepared;
   check(prepare(weights.spec, weights.view(), planned.machine, planned.gemm, prepared_memory_.get(), prepared,

@@ -20,6 +20,14 @@ struct PlannedBlock {
 /// Throws Failure, with `context` before the message.
 PlannedBlock plan_block(const Spec& spec, const Shape& shape, const BlockOptions& options, const std::string& context);
 
+struct DestroyPool {
+  void operator()(pthreadpool_t pool) const noexcept { pthreadpool_destroy(pool); }
+};
+using Pool = std::unique_ptr<pthreadpool, DestroyPool>;
+
+/// None for one thread: the calling thread then does all. Throws Failure if the threads do not start.
+Pool make_pool(std::size_t threads);
+
 /// Memory of the plan's alignment.
 class Span {
  public:
@@ -45,13 +53,9 @@ class BoundBlock {
   [[nodiscard]] double bind_ms() const noexcept { return bind_ms_; }
 
  private:
-  struct DestroyPool {
-    void operator()(pthreadpool_t pool) const noexcept { pthreadpool_destroy(pool); }
-  };
-
   std::string context_;
   Span prepared_memory_, persistent_, scratch_;
-  std::unique_ptr<pthreadpool, DestroyPool> pool_;  ///< none for one thread: run then uses the calling thread only
+  Pool pool_;
   Block block_;
   double bind_ms_ = 0;
 };

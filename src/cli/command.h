@@ -11,6 +11,7 @@ struct RunOptions : BlockOptions {
   std::string input;
   std::optional<std::string> tensor;
   std::string output;
+  std::string output_dtype = "f32";
   std::optional<std::string> reference;
   std::optional<std::string> reference_tensor;
   std::optional<std::string> attention_map;  ///< ROW,COLUMN
@@ -24,6 +25,12 @@ struct PlanCommandOptions : ShapedOptions {
 struct BenchOptions : ShapedOptions {
   std::size_t reps = 0;  ///< 0 for as many as take about a second
   std::optional<std::string> svg;
+};
+
+struct CheckOptions : BlockOptions {
+  std::string input;
+  std::optional<std::string> tensor;
+  std::optional<double> budget;  ///< most relative rms error
 };
 
 struct FoldOptions : BlockOptions {
@@ -42,6 +49,7 @@ std::string run_command(const RunOptions& options);
 std::string attention_map_command(const RunOptions& options);
 std::string plan_command(const PlanCommandOptions& options);
 std::string bench_command(const BenchOptions& options);
+std::string check_command(const CheckOptions& options);
 std::string fold_command(const FoldOptions& options);
 std::string inspect_command(const InspectOptions& options);
 

@@ -24,15 +24,23 @@ void print(const std::string& text) {
   if (!written) throw Failure("cannot write to standard output");
 }
 
+/// Those of a block that comes from a file, as x does.
+template <class Options>
+void add_input_options(CLI::App& command, Options& options) {
+  add_block_options(command, options);
+  command.get_option("--weights")->required();
+  command.add_option("--input", options.input, "safetensors file with x")->type_name("FILE")->required();
+  command.add_option("--tensor", options.tensor, "name of x in a file of several tensors")->type_name("NAME");
+}
+
 void add_run(CLI::App& app, RunOptions& options) {
   CLI::App& run = *app.add_subcommand("run", "run an attention block on a feature map");
-  add_block_options(run, options);
-  run.get_option("--weights")->required();
-  run.add_option("--input", options.input, "safetensors file with x")->type_name("FILE")->required();
-  run.add_option("--tensor", options.tensor, "name of x in a file of several tensors")->type_name("NAME");
+  add_input_options(run, options);
+  add_precision_option(run, options);
   run.add_option("-o,--output", options.output, "safetensors file to write y to, as the tensor 'output'")
       ->type_name("FILE")
       ->required();
+  CLI::Option* output_dtype = add_output_dtype_option(run, options.output_dtype);
   CLI::Option* reference = run.add_option("--reference", options.reference, "file with the y to compare with")
                                ->type_name("FILE");
   run.add_option("--reference-tensor", options.reference_tensor, "its name in a file of several tensors")
@@ -43,7 +51,8 @@ void add_run(CLI::App& app, RunOptions& options) {
                      "write, in place of y, the softmax weights of this pixel (from 0) over its image: a picture of each head "
                      "if --output ends in .png, else the tensor 'attention' [heads, H, W]")
           ->type_name("ROW,COLUMN")
-          ->excludes(reference);
+          ->excludes(reference)
+          ->excludes(output_dtype);
   run.add_option("--attention-image", options.attention_image, "image of the batch that the pixel is in; default 0")
       ->type_name("N")
       ->check(whole_number())
@@ -65,6 +74,14 @@ void add_bench(CLI::App& app, BenchOptions& options) {
   bench.add_option("--svg", options.svg, "file to draw phases and speed to")->type_name("FILE");
 }
 
+void add_check(CLI::App& app, CheckOptions& options) {
+  CLI::App& check = *app.add_subcommand("check", "tell what each precision costs in accuracy on a feature map, and its time");
+  add_input_options(check, options);
+  check.add_option("--budget", options.budget, "largest relative rms error allowed; fails unless bf16 or int8 stays within it")
+      ->type_name("E")
+      ->check(positive_number());
+}
+
 void add_fold(CLI::App& app, FoldOptions& options) {
   CLI::App& fold = *app.add_subcommand("fold", "fold a block's weights once, to half their size");
   add_weights_options(fold, options);
@@ -84,6 +101,7 @@ int run_tool(int argc, char** argv) {
   RunOptions run;
   PlanCommandOptions plan;
   BenchOptions bench;
+  CheckOptions check;
   FoldOptions fold;
   InspectOptions inspect;
   CLI::App app("Spatial attention blocks of diffusion UNets, all memory planned before the first run.", "edgeattn");
@@ -92,6 +110,7 @@ int run_tool(int argc, char** argv) {
   add_run(app, run);
   add_plan(app, plan);
   add_bench(app, bench);
+  add_check(app, check);
   add_fold(app, fold);
   add_inspect(app, inspect);
   try {
@@ -105,6 +124,9 @@ int run_tool(int argc, char** argv) {
     } else if (app.got_subcommand("bench")) {
       check_block_options(bench);
       print(bench_command(bench));
+    } else if (app.got_subcommand("check")) {
+      check_block_options(check);
+      print(check_command(check));
     } else if (app.got_subcommand("fold")) {
       check_block_options(fold);
       print(fold_command(fold));

@@ -15,7 +15,13 @@ constexpr auto kNorms = {Norm::kGroup, Norm::kInstance, Norm::kBatch, Norm::kNon
 constexpr auto kQkvOrders = {io::QkvOrder::kNew, io::QkvOrder::kLegacy};
 constexpr auto kLayouts = {Layout::kNchw, Layout::kNhwc};
 constexpr auto kPrecisions = {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8};
+constexpr auto kOutputDtypes = {io::Dtype::kF32, io::Dtype::kF16, io::Dtype::kBf16};
 constexpr auto kIsas = {Isa::kAuto, Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kNeon};
+
+/// As `--output-dtype` spells it.
+const char* to_string(io::Dtype dtype) {
+  return dtype == io::Dtype::kF16 ? "f16" : dtype == io::Dtype::kBf16 ? "bf16" : "f32";
+}
 
 template <class Enum>
 CLI::Validator one_of(std::initializer_list<Enum> values) {
@@ -52,16 +58,6 @@ bool parse_numbers(std::string_view text, std::array<std::size_t, Count>& number
   return true;
 }
 
-const CLI::Validator kPositive{[](const std::string& text) {
-                                 double value = 0;
-                                 const char* const end = text.data() + text.size();
-                                 const auto [next, error] = std::from_chars(text.data(), end, value);
-                                 const bool valid =
-                                     error == std::errc() && next == end && value > 0 && std::isfinite(value);
-                                 return valid ? "" : "expected a number above 0, got '" + text + "'";
-                               },
-                               ""};
-
 std::array<std::size_t, 2> parse_tile(const std::string& text) {
   std::array<std::size_t, 2> tile{};
   if (!text.empty() && (!parse_numbers(text, tile) || tile[0] == 0 || tile[1] == 0))
@@ -88,6 +84,17 @@ CLI::Validator positive_count() {
   return {check, ""};
 }
 
+CLI::Validator positive_number() {
+  const auto check = [](const std::string& text) {
+    double value = 0;
+    const char* const end = text.data() + text.size();
+    const auto [next, error] = std::from_chars(text.data(), end, value);
+    const bool valid = error == std::errc() && next == end && value > 0 && std::isfinite(value);
+    return valid ? "" : "expected a number above 0, got '" + text + "'";
+  };
+  return {check, ""};
+}
+
 void add_weights_options(CLI::App& command, BlockOptions& options) {
   CLI::Option* weights = command.add_option("--weights", options.weights, "safetensors file with the block's weights")
                              ->type_name("FILE");
@@ -99,7 +106,7 @@ void add_weights_options(CLI::App& command, BlockOptions& options) {
   command.add_option("--groups", options.groups, "groups of gn; default 32")->type_name("N")->check(positive_count());
   command.add_option("--eps", options.eps, "epsilon of the norm; default: the key style's; required where it has two")
       ->type_name("EPS")
-      ->check(kPositive);
+      ->check(positive_number());
   command.add_option("--heads", options.heads, "attention heads; default 1; required where the key style does not tell")
       ->type_name("N")
       ->check(positive_count());
@@ -108,7 +115,7 @@ void add_weights_options(CLI::App& command, BlockOptions& options) {
       ->needs(weights);
   command.add_option("--rescale-output", options.rescale_output, "what the sum is divided by, as in diffusers; default 1")
       ->type_name("FACTOR")
-      ->check(kPositive);
+      ->check(positive_number());
   command.add_flag("--no-residual", options.no_residual, "leave out the `x +`");
 }
 
@@ -119,7 +126,6 @@ void add_block_options(CLI::App& command, BlockOptions& options) {
       ->type_name("N")
       ->check(whole_number());
   command.add_option("--isa", options.isa, "instruction set of the kernels; default auto")->check(one_of(kIsas));
-  command.add_option("--precision", options.precision, "of the products; default f32 (docs/precision.md)")->check(one_of(kPrecisions));
   command.add_option("--scratch-budget", options.scratch_budget, "most bytes of scratch; default 0, no limit")
       ->type_name("BYTES")
       ->check(whole_number());
@@ -131,8 +137,20 @@ void add_block_options(CLI::App& command, BlockOptions& options) {
   command.add_flag("--json", options.json, "print one JSON object");
 }
 
+void add_precision_option(CLI::App& command, BlockOptions& options) {
+  command.add_option("--precision", options.precision, "of the products; default f32 (docs/precision.md)")
+      ->check(one_of(kPrecisions));
+}
+
+CLI::Option* add_output_dtype_option(CLI::App& command, std::string& name) {
+  return command.add_option("--output-dtype", name, "of y in its file; default f32")->check(one_of(kOutputDtypes));
+}
+
+io::Dtype output_dtype(const std::string& name) { return named(kOutputDtypes, name); }
+
 void add_shaped_options(CLI::App& command, ShapedOptions& options) {
   add_block_options(command, options);
+  add_precision_option(command, options);
   command.add_option("--shape", options.shape, "batch, channels, height and width")->type_name("B,C,H,W")->required();
 }
 

@@ -40,12 +40,18 @@ struct ShapedOptions : BlockOptions {
 CLI::Validator whole_number();
 /// Accepts whole numbers from 1 on.
 CLI::Validator positive_count();
+/// Accepts finite numbers above 0.
+CLI::Validator positive_number();
 
 /// Those that say which weights, and what their file cannot tell.
 void add_weights_options(CLI::App& command, BlockOptions& options);
-/// Those, and how to run the block.
+/// Those, and how to run the block at any precision.
 void add_block_options(CLI::App& command, BlockOptions& options);
+void add_precision_option(CLI::App& command, BlockOptions& options);
 void add_shaped_options(CLI::App& command, ShapedOptions& options);
+CLI::Option* add_output_dtype_option(CLI::App& command, std::string& name);
+/// What such a name stands for.
+io::Dtype output_dtype(const std::string& name);
 
 /// Checks what the parser alone cannot: options that contradict each other. Throws CLI::ValidationError.
 void check_block_options(const BlockOptions& options);

@@ -90,7 +90,7 @@ std::string run_command(const RunOptions& options) {
 
   Outcome outcome = run_block(weights, shape, options, map.values);
   if (reference) outcome.max_abs_error = max_abs_error(map.values, reference->values);
-  check(io::write_safetensors(options.output, "output", map.shape, map.values));
+  check(io::write_safetensors(options.output, "output", map.shape, map.values, output_dtype(options.output_dtype)));
   return options.json ? json_report(outcome) : text_report(outcome, weights, options);
 }
 

@@ -17,13 +17,18 @@ std::string significant(double value, int digits) {
   return {buffer, end};
 }
 
+std::string describe_run(const Plan& plan) {
+  const auto text = [](std::size_t value) { return std::to_string(value); };
+  return "batch " + text(plan.shape.batch) + ", " + text(plan.spec.channels) + " channels, " +
+         text(plan.shape.height) + " x " + text(plan.shape.width) + " pixels, " + to_string(plan.layout) +
+                     "; " + text(plan.threads) + (plan.threads == 1 ? " thread, " : " threads, ") +
+         to_string(plan.isa);
+}
+
 std::string describe(const Plan& plan) {
   const auto text = [](std::size_t value) { return std::to_string(value); };
-  std::string line = "batch " + text(plan.shape.batch) + ", " + text(plan.spec.channels) + " channels, " +
-                     text(plan.shape.height) + " x " + text(plan.shape.width) + " pixels, " + to_string(plan.layout) +
-                     "; " + text(plan.threads) + (plan.threads == 1 ? " thread, " : " threads, ") +
-                     to_string(plan.isa) + ", " + to_string(plan.precision) + "; tiles of " + text(plan.query_tile) + " queries by " +
-                     text(plan.key_block) + " keys";
+  std::string line = describe_run(plan) + ", " + to_string(plan.precision) + "; tiles of " + text(plan.query_tile) +
+                     " queries by " + text(plan.key_block) + " keys";
   if (plan.operand_sets > 1) line += ", " + text(plan.operand_sets) + " sets of operands";
   if (plan.budget_reduced_keys) line += " (fewer keys than without the budget: sums have another order)";
   return line;

@@ -14,7 +14,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "safetensors files are little-endian");
 static_assert(std::numeric_limits<float>::is_iec559 && std::numeric_limits<double>::is_iec559);
 
-float from_f32(float value) { return value; }
+float same(float value) { return value; }
 
 float from_bf16(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
 
@@ -28,6 +28,33 @@ float from_f16(std::uint16_t half) {
   }
   const std::uint32_t rebiased = exponent == 0x1F ? 0xFFu : exponent + (127 - 15);
   return std::bit_cast<float>(sign | rebiased << 23 | fraction << 13);
+}
+
+/// `bits` without its last `dropped` bits, to nearest, ties to even.
+constexpr std::uint32_t rounded(std::uint32_t bits, int dropped) {
+  const std::uint32_t half = 1u << (dropped - 1), odd = bits >> dropped & 1u;
+  return (bits + half - 1 + odd) >> dropped;
+}
+
+std::uint16_t to_bf16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  constexpr std::uint32_t kQuiet = 0x40;
+  return static_cast<std::uint16_t>(std::isnan(value) ? bits >> 16 | kQuiet : rounded(bits, 16));
+}
+
+std::uint16_t to_f16(float value) {
+  constexpr float kLeastNormal = 0x1p-14f, kRoundsToInfinity = 0x1.ffep15f;
+  constexpr std::uint32_t kInfinity = 0x7C00, kQuiet = 0x200, kRebias = (127u - 15u) << 10;
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t sign = bits >> 16 & 0x8000u;
+  const float magnitude = std::fabs(value);
+  std::uint32_t half = 0;
+  if (std::isnan(value)) half = kInfinity | kQuiet | (bits >> 13 & 0x3FFu);
+  else if (magnitude >= kRoundsToInfinity) half = kInfinity;
+  else if (magnitude >= kLeastNormal) half = rounded(std::bit_cast<std::uint32_t>(magnitude), 13) - kRebias;
+  // The last place of numbers from 0.5 on is 2⁻²⁴, as that of denormal halves.
+  else half = std::bit_cast<std::uint32_t>(magnitude + 0.5f) - std::bit_cast<std::uint32_t>(0.5f);
+  return static_cast<std::uint16_t>(sign | half);
 }
 
 /// To nearest, ties to even; the cast alone is undefined past the largest float.
@@ -50,30 +77,43 @@ void to_float(const std::byte* elements, std::size_t count, float* values) {
   }
 }
 
+template <class Stored, Stored (*kConvert)(float)>
+void from_float(const float* values, std::size_t count, std::byte* elements) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const Stored stored = kConvert(values[i]);
+    std::memcpy(elements + i * sizeof(Stored), &stored, sizeof(Stored));
+  }
+}
+
 constexpr DtypeTraits kDtypes[] = {
-    {"F64", Dtype::kF64, 8, to_float<double, from_f64>},
-    {"F32", Dtype::kF32, 4, to_float<float, from_f32>},
-    {"F16", Dtype::kF16, 2, to_float<std::uint16_t, from_f16>},
-    {"BF16", Dtype::kBf16, 2, to_float<std::uint16_t, from_bf16>},
-    {"I64", Dtype::kOther, 8, nullptr},
-    {"U64", Dtype::kOther, 8, nullptr},
-    {"I32", Dtype::kOther, 4, nullptr},
-    {"U32", Dtype::kOther, 4, nullptr},
-    {"I16", Dtype::kOther, 2, nullptr},
-    {"U16", Dtype::kOther, 2, nullptr},
-    {"I8", Dtype::kOther, 1, nullptr},
-    {"U8", Dtype::kOther, 1, nullptr},
-    {"F8_E5M2", Dtype::kOther, 1, nullptr},
-    {"F8_E4M3", Dtype::kOther, 1, nullptr},
-    {"BOOL", Dtype::kOther, 1, nullptr},
+    {"F64", Dtype::kF64, 8, to_float<double, from_f64>, nullptr},
+    {"F32", Dtype::kF32, 4, to_float<float, same>, from_float<float, same>},
+    {"F16", Dtype::kF16, 2, to_float<std::uint16_t, from_f16>, from_float<std::uint16_t, to_f16>},
+    {"BF16", Dtype::kBf16, 2, to_float<std::uint16_t, from_bf16>, from_float<std::uint16_t, to_bf16>},
+    {"I64", Dtype::kOther, 8, nullptr, nullptr},
+    {"U64", Dtype::kOther, 8, nullptr, nullptr},
+    {"I32", Dtype::kOther, 4, nullptr, nullptr},
+    {"U32", Dtype::kOther, 4, nullptr, nullptr},
+    {"I16", Dtype::kOther, 2, nullptr, nullptr},
+    {"U16", Dtype::kOther, 2, nullptr, nullptr},
+    {"I8", Dtype::kOther, 1, nullptr, nullptr},
+    {"U8", Dtype::kOther, 1, nullptr, nullptr},
+    {"F8_E5M2", Dtype::kOther, 1, nullptr, nullptr},
+    {"F8_E4M3", Dtype::kOther, 1, nullptr, nullptr},
+    {"BOOL", Dtype::kOther, 1, nullptr, nullptr},
 };
+
+template <class Field>
+const DtypeTraits* find_by(Field DtypeTraits::*field, Field value) noexcept {
+  const auto* found = std::ranges::find(kDtypes, value, field);
+  return found == std::end(kDtypes) ? nullptr : found;
+}
 
 }  // namespace
 
-const DtypeTraits* find_dtype(std::string_view name) noexcept {
-  const auto* found =
-      std::find_if(std::begin(kDtypes), std::end(kDtypes), [&](const auto& row) { return row.name == name; });
-  return found == std::end(kDtypes) ? nullptr : found;
+const DtypeTraits* find_dtype(std::string_view name) noexcept { return find_by(&DtypeTraits::name, name); }
+const DtypeTraits* find_dtype(Dtype dtype) noexcept {
+  return dtype == Dtype::kOther ? nullptr : find_by(&DtypeTraits::dtype, dtype);
 }
 
 }  // namespace edgeattn::io

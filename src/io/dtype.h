@@ -14,9 +14,14 @@ struct DtypeTraits {
   std::size_t bytes;
   /// Converts `count` elements at any address to float32; null for types that are not read as float32.
   void (*to_float)(const std::byte* elements, std::size_t count, float* values);
+  /// Rounds to nearest, ties to even, as IEEE 754 does: what is too large becomes infinite, NaN stays NaN. Elements at any address; null
+  /// for types that are not written.
+  void (*from_float)(const float* values, std::size_t count, std::byte* elements);
 };
 
 /// Null for names that safetensors does not define.
 [[nodiscard]] const DtypeTraits* find_dtype(std::string_view name) noexcept;
+/// Null for kOther.
+[[nodiscard]] const DtypeTraits* find_dtype(Dtype dtype) noexcept;
 
 }  // namespace edgeattn::io

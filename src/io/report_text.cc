@@ -1,16 +1,12 @@
-#include <algorithm>
-#include <array>
 #include <string>
 #include <vector>
 
 #include "edgeattn/io.h"
 #include "report.h"
+#include "text_table.h"
 
 namespace edgeattn::io {
 namespace {
-
-template <std::size_t kColumns>
-using Row = std::array<std::string, kColumns>;
 
 std::string life(const Region& region) {
   if (region.first == region.last) return to_string(region.first);
@@ -24,23 +20,6 @@ Row<6> region_row(const Region& region) {
           std::to_string(region.offset),
           std::to_string(region.bytes),
           life(region)};
-}
-
-template <std::size_t kColumns>
-std::string table(const std::vector<Row<kColumns>>& rows, const std::array<bool, kColumns>& right_aligned) {
-  std::array<std::size_t, kColumns> widths{};
-  for (const auto& row : rows)
-    for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], row[i].size());
-  std::string text;
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < kColumns; ++i) {
-      const std::string padding(widths[i] - row[i].size(), ' ');
-      if (right_aligned[i]) text += padding + row[i];
-      else text += row[i] + (i + 1 < kColumns ? padding : "");
-      text += i + 1 < kColumns ? "  " : "\n";
-    }
-  }
-  return text;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "checked.h"
+#include "dtype.h"
 #include "edgeattn/io.h"
 #include "errors.h"
 #include "header.h"
@@ -23,11 +24,12 @@ std::string header_of(std::span<const NamedTensor> tensors, const Metadata& meta
   }
   std::size_t end = 0;
   for (const NamedTensor& tensor : tensors) {
+    const DtypeTraits& dtype = *find_dtype(tensor.dtype);
     const std::size_t begin = end;
-    end += tensor.values.size_bytes();
+    end += tensor.values.size() * dtype.bytes;
     const std::size_t offsets[] = {begin, end};
     header.add_json(tensor.name, JsonObject()
-                                     .add("dtype", "F32")
+                                     .add("dtype", dtype.name)
                                      .add_json("shape", json_array(tensor.shape))
                                      .add_json("data_offsets", json_array(offsets))
                                      .text());
@@ -44,10 +46,22 @@ std::string header_of(std::span<const NamedTensor> tensors, const Metadata& meta
 Status check(const std::string& path, const NamedTensor& tensor) {
   if (tensor.name == kMetadataKey)
     return file_error(StatusCode::kInvalidArgument, path, "no tensor may be called ", kMetadataKey);
+  const DtypeTraits* const dtype = find_dtype(tensor.dtype);
+  if (dtype == nullptr || dtype->from_float == nullptr)
+    return tensor_error(StatusCode::kUnsupported, path, tensor.name, "only F32, F16 and BF16 are written");
   std::size_t elements = 1;
   if (multiply(elements, tensor.shape) && elements == tensor.values.size()) return {};
   return tensor_error(StatusCode::kInvalidArgument, path, tensor.name, "expected as many values as its shape has, given ",
                       tensor.values.size());
+}
+
+/// The data of a tensor; `converted` holds what is not float32.
+Bytes data_of(const NamedTensor& tensor, std::vector<std::byte>& converted) {
+  if (tensor.dtype == Dtype::kF32) return std::as_bytes(tensor.values);
+  const DtypeTraits& dtype = *find_dtype(tensor.dtype);
+  converted.resize(tensor.values.size() * dtype.bytes);
+  dtype.from_float(tensor.values.data(), tensor.values.size(), converted.data());
+  return converted;
 }
 
 /// A name or key given twice would make a file that no reader accepts.
@@ -76,15 +90,17 @@ Status write_safetensors(const std::string& path, std::span<const NamedTensor> t
     EDGEATTN_TRY(check_names(path, tensors, metadata));
     const std::string header = header_of(tensors, metadata);
     std::vector<Bytes> parts = {std::as_bytes(std::span(header))};
-    for (const NamedTensor& tensor : tensors) parts.push_back(std::as_bytes(tensor.values));
+    std::vector<std::vector<std::byte>> converted(tensors.size());
+    for (std::size_t i = 0; i < tensors.size(); ++i) parts.push_back(data_of(tensors[i], converted[i]));
     return replace_file(path, parts);
   });
 }
 
 Status write_safetensors(const std::string& path, std::string_view tensor, std::span<const std::size_t> shape,
-                         std::span<const float> values) noexcept {
+                         std::span<const float> values, Dtype dtype) noexcept {
   return guarded(StatusCode::kInvalidArgument, path, [&] {
-    const NamedTensor view{.name = std::string(tensor), .shape = {shape.begin(), shape.end()}, .values = values};
+    const NamedTensor view{
+        .name = std::string(tensor), .shape = {shape.begin(), shape.end()}, .values = values, .dtype = dtype};
     return write_safetensors(path, std::span(&view, 1));
   });
 }

@@ -27,7 +27,7 @@ std::span<std::byte> take(std::span<std::byte>& left, std::size_t bytes) {
 void Attention::Free::operator()(std::byte* memory) const noexcept { std::free(memory); }
 
 Attention::Attention(const edgeattn::io::SafetensorsFile& file, std::span<const Place> places, std::size_t images,
-                     std::size_t threads, pthreadpool_t pool) {
+                     edgeattn::Precision precision, std::size_t threads, pthreadpool_t pool) {
   const edgeattn::Machine machine = edgeattn::detect_machine();
   edgeattn::Gemm gemm;
   check(edgeattn::gemm_traits(machine, gemm));
@@ -36,7 +36,7 @@ Attention::Attention(const edgeattn::io::SafetensorsFile& file, std::span<const 
     Planned& p = planned[i];
     check(edgeattn::io::load_block(file, {.prefix = &places[i].prefix}, p.weights));
     check(edgeattn::plan(p.weights.spec, {.batch = images, .height = places[i].side, .width = places[i].side},
-                         {.layout = edgeattn::Layout::kNhwc, .threads = threads}, machine, gemm, p.plan));
+                         {.layout = edgeattn::Layout::kNhwc, .threads = threads, .precision = precision}, machine, gemm, p.plan));
     prepared_bytes_ += p.plan.prepared_bytes;
     persistent_bytes_ += p.plan.persistent_bytes;
     scratch_bytes_ = std::max(scratch_bytes_, p.plan.scratch_bytes);
@@ -51,7 +51,8 @@ Attention::Attention(const edgeattn::io::SafetensorsFile& file, std::span<const 
   for (std::size_t i = 0; i < places.size(); ++i) {
     const Planned& p = planned[i];
     edgeattn::Prepared prepared;
-    check(edgeattn::prepare(p.weights.spec, p.weights.view(), machine, gemm, take(left, p.plan.prepared_bytes), prepared));
+    check(edgeattn::prepare(p.weights.spec, p.weights.view(), machine, gemm, take(left, p.plan.prepared_bytes), prepared,
+                            {.precision = precision, .isa = p.plan.isa}));
     check(edgeattn::bind(p.plan, prepared, take(left, p.plan.persistent_bytes), scratch, pool, blocks_[i]));
   }
 }

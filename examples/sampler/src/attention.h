@@ -22,9 +22,10 @@ class Attention {
     std::size_t side;    ///< pixels
   };
 
-  /// Plans, prepares and binds one block for each place. XNNPACK must not be initialised yet: this does it. Throws Failure.
+  /// Plans, prepares and binds one block for each place. XNNPACK must not be initialised yet: this does it. Throws Failure, also
+  /// where the processor lacks the precision.
   Attention(const edgeattn::io::SafetensorsFile& file, std::span<const Place> places, std::size_t images,
-            std::size_t threads, pthreadpool_t pool);
+            edgeattn::Precision precision, std::size_t threads, pthreadpool_t pool);
 
   /// Runs a block in place; `maps` have the size that was planned. Throws Failure if it is not aligned.
   void run(std::size_t place, const Maps& maps);

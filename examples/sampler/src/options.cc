@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <map>
 
 #include "schedule.h"
 
@@ -9,6 +10,9 @@ namespace sampler {
 namespace {
 
 constexpr std::size_t kMostThreads = 1024;  // of an edgeattn plan
+
+const std::map<std::string, edgeattn::Precision> kPrecisions = {
+    {"f32", edgeattn::Precision::kFloat32}, {"bf16", edgeattn::Precision::kBfloat16}, {"int8", edgeattn::Precision::kInt8}};
 
 }  // namespace
 
@@ -21,8 +25,14 @@ bool parse_options(int argc, char** argv, Options& options, int& exit_code) {
       ->required();
   app.add_option("--output", options.output, "PNG to write")->type_name("FILE")->capture_default_str();
   app.add_option("--reference", options.reference,
-                 "safetensors file with 'images' [10, 1, 16, 16]: fails above a difference of 0.001")
+                 "safetensors file with 'images' [10, 1, 16, 16]: fails above a difference of 0.001, or with less precision than f32 "
+                 "below a PSNR of 35 dB")
       ->type_name("FILE");
+  std::string precision = "f32";
+  app.add_option("--precision", precision, "of attention: f32, bf16 or int8")
+      ->type_name("NAME")
+      ->check(CLI::IsMember(kPrecisions))
+      ->capture_default_str();
   app.add_option("--threads", options.threads, "0: as many as processors")
       ->type_name("N")
       ->check(CLI::Range(std::size_t{0}, kMostThreads))
@@ -40,6 +50,7 @@ bool parse_options(int argc, char** argv, Options& options, int& exit_code) {
     exit_code = kWrongCommandLine;
     return false;
   }
+  options.precision = kPrecisions.at(precision);
   if (options.steps == 0) options.steps = Schedule::kSteps;
   return true;
 }

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <string>
 
+#include "edgeattn/plan.h"
+
 namespace sampler {
 
 struct Options {
@@ -10,6 +12,7 @@ struct Options {
   std::string noise;
   std::string output = "digits.png";
   std::string reference;    ///< empty: none
+  edgeattn::Precision precision = edgeattn::Precision::kFloat32;  ///< of attention
   std::size_t threads = 0;  ///< 0: as many as processors
   std::size_t steps = 0;    ///< at most 200; 0: all
 };

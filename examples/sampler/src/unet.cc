@@ -35,10 +35,11 @@ void enlarge(const Maps& in, const Maps& out) {
 
 }  // namespace
 
-Unet::Unet(const edgeattn::io::SafetensorsFile& file, std::size_t images, std::size_t threads, pthreadpool_t pool)
+Unet::Unet(const edgeattn::io::SafetensorsFile& file, std::size_t images, edgeattn::Precision precision, std::size_t threads,
+           pthreadpool_t pool)
     : memory_(images),
       pool_(pool),
-      attention_(file, attention_places(), images, threads, pool),
+      attention_(file, attention_places(), images, precision, threads, pool),
       embedding_(file, images),
       images_(memory_.make(kLarge, 1)),
       predicted_(memory_.make(kLarge, 1)),

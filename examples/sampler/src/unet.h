@@ -20,8 +20,9 @@ class Unet {
  public:
   static constexpr std::size_t kSide = 16;
 
-  /// Image i is to be the digit i. Throws Failure.
-  Unet(const edgeattn::io::SafetensorsFile& file, std::size_t images, std::size_t threads, pthreadpool_t pool);
+  /// Image i is to be the digit i; attention has `precision`, the rest float32. Throws Failure.
+  Unet(const edgeattn::io::SafetensorsFile& file, std::size_t images, edgeattn::Precision precision, std::size_t threads,
+       pthreadpool_t pool);
   Unet(const Unet&) = delete;
   Unet& operator=(const Unet&) = delete;
 
