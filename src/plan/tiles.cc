@@ -26,8 +26,7 @@ std::size_t row_bytes(std::size_t values) noexcept { return sizes::mul(values, s
 std::size_t largest_key_block(const Plan& plan) noexcept {
   const std::size_t value_bytes = sizes::mul(plan.spec.head_channels(), element_bytes(plan.precision, Operand::kValues));
   const std::size_t keys = l2_share(plan.machine) / 2 / value_bytes;
-  const bool reduced = plan.precision != Precision::kFloat32;
-  return std::clamp(keys / kKeyUnit * kKeyUnit, kSmallestKeyBlock, reduced ? kLargestReducedKeyBlock : kLargestKeyBlock);
+  return std::clamp(keys / kKeyUnit * kKeyUnit, kSmallestKeyBlock, kLargestKeyBlock);
 }
 
 std::size_t largest_query_tile(const Plan& plan, std::size_t mr) noexcept {

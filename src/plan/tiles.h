@@ -14,8 +14,6 @@ inline constexpr std::size_t kKeyUnit = 32;
 /// Bounds of the key blocks that a plan picks by itself: longer sums err more, shorter ones cost more passes over the tile.
 inline constexpr std::size_t kSmallestKeyBlock = 64;
 inline constexpr std::size_t kLargestKeyBlock = 256;
-/// At reduced precision, where rounding elements errs far more than long sums do.
-inline constexpr std::size_t kLargestReducedKeyBlock = 512;
 /// Bounds of the query tiles that a plan picks by itself, in passes of the microkernel over an operand.
 inline constexpr std::size_t kFewestPasses = 8;
 inline constexpr std::size_t kMostPasses = 48;
