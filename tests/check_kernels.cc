@@ -75,6 +75,7 @@ constexpr Row kRows[] = {
     row<&Kernels::add_residual>("add_residual", check_add_residual, time_add_residual, Agreement::kSameBits),
     row<&Kernels::fold>("fold", check_fold, time_fold, Agreement::kSameBits),
     row<&Kernels::transpose>("transpose", check_transpose, time_transpose, Agreement::kSameBits),
+    row<&Kernels::gemm>("gemm", check_gemm, time_gemm, Agreement::kWithinBounds),
 };
 static_assert(std::size(kRows) == std::tuple_size_v<Entries>, "every kernel of the table needs a row");
 

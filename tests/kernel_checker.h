@@ -221,7 +221,7 @@ void for_sizes(Body body) {
 using Check = void(const Kernels& kernels, Findings& findings);
 
 Check check_statistics, check_pack, check_unpack_rows, check_fold, check_transpose;
-Check check_exp2, check_softmax, check_accumulate, check_normalize_rows, check_poison_rows, check_add_residual;
+Check check_exp2, check_softmax, check_accumulate, check_normalize_rows, check_poison_rows, check_add_residual, check_gemm;
 
 /// Checks pack_any_scalar and unpack_rows_any_scalar.
 Check check_any_layout;
@@ -230,6 +230,6 @@ Check check_any_layout;
 using Timing = double(const Kernels& kernels);
 
 Timing time_statistics, time_pack, time_unpack_rows, time_fold, time_transpose;
-Timing time_exp2, time_softmax, time_accumulate, time_normalize_rows, time_poison_rows, time_add_residual;
+Timing time_exp2, time_softmax, time_accumulate, time_normalize_rows, time_poison_rows, time_add_residual, time_gemm;
 
 }  // namespace edgeattn::test
