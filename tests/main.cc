@@ -12,6 +12,7 @@ namespace edgeattn::test {
 namespace {
 
 Isa g_isa = Isa::kAuto;
+GemmChoice g_gemm = GemmChoice::kAuto;
 std::uint64_t g_seed = 1;
 bool g_sample = false;
 bool g_bench = false;
@@ -31,9 +32,17 @@ Isa isa_named(const char* name) {
   std::exit(2);
 }
 
+GemmChoice gemm_named(const char* name) {
+  for (GemmChoice choice : {GemmChoice::kAuto, GemmChoice::kXnnpack, GemmChoice::kBuiltin})
+    if (std::strcmp(name, to_string(choice)) == 0) return choice;
+  std::fprintf(stderr, "unknown --gemm=%s\n", name);
+  std::exit(2);
+}
+
 }  // namespace
 
 Isa isa() { return g_isa; }
+GemmChoice gemm_choice() { return g_gemm; }
 std::uint64_t seed() { return g_seed; }
 bool sample() { return g_sample; }
 bool bench() { return g_bench; }
@@ -56,6 +65,7 @@ int main(int argc, char** argv) {
   using namespace edgeattn;
   for (int i = 1; i < argc; ++i) {
     if (const char* isa = test::value_of(argv[i], "--isa=")) test::g_isa = test::isa_named(isa);
+    if (const char* gemm = test::value_of(argv[i], "--gemm=")) test::g_gemm = test::gemm_named(gemm);
     if (const char* seed = test::value_of(argv[i], "--seed=")) test::g_seed = std::strtoull(seed, nullptr, 10);
     if (const char* count = test::value_of(argv[i], "--cases=")) test::g_cases = std::strtoull(count, nullptr, 10);
     if (const char* first = test::value_of(argv[i], "--first-case=")) test::g_first_case = std::strtoull(first, nullptr, 10);
@@ -69,7 +79,8 @@ int main(int argc, char** argv) {
     std::printf("skipped: no %s on this machine or in this build\n", to_string(test::g_isa));
     return 77;
   }
-  std::printf("isa %s, seed %llu\n", to_string(test::g_isa), static_cast<unsigned long long>(test::g_seed));
+  std::printf("isa %s, gemm %s, seed %llu\n", to_string(test::g_isa), to_string(test::g_gemm),
+              static_cast<unsigned long long>(test::g_seed));
   doctest::Context context(argc, argv);
   return context.run();
 }

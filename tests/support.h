@@ -16,6 +16,9 @@ namespace edgeattn::test {
 Isa isa();
 KernelSet kernel_set();
 
+/// `--gemm=auto|xnnpack|builtin`: who multiplies matrices, by default auto.
+GemmChoice gemm_choice();
+
 /// `--seed=N`, by default 1; printed at start.
 std::uint64_t seed();
 

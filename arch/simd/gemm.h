@@ -5,9 +5,6 @@
 namespace edgeattn {
 namespace {
 
-/// Rows that share a pointer: one for every row would be more than x86 has registers for.
-constexpr size_t kRowsOfPointer = 3;
-
 /// The inputs of a block of rows, from one column on.
 template <size_t kRows>
 struct InputRows {

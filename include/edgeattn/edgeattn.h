@@ -76,6 +76,14 @@ enum {
   EDGEATTN_ISA_NEON = 4
 };
 
+/// Which library multiplies matrices.
+typedef int32_t edgeattn_gemm;
+enum {
+  EDGEATTN_GEMM_AUTO = 0,  ///< XNNPACK, or where it cannot be used the built-in one
+  EDGEATTN_GEMM_XNNPACK = 1,
+  EDGEATTN_GEMM_BUILTIN = 2  ///< kernels of edgeattn's own
+};
+
 /// What the block computes: y = (x + to_out(softmax(q kᵀ · scale) v)) / rescale_output, q, k, v = split(to_qkv(norm(x))).
 typedef struct edgeattn_spec {
   size_t size;          ///< sizeof(edgeattn_spec)
@@ -105,6 +113,8 @@ typedef struct edgeattn_options {
   size_t l2_bytes;              ///< second-level cache that a thread has to itself; 0 takes what the system tells
   edgeattn_layout layout;
   edgeattn_isa isa;             ///< kernels between the matrix products
+  edgeattn_gemm gemm;
+  int32_t reserved;             ///< 0; the place of a later field
 } edgeattn_options;
 
 /// Weights as plain pointers, float32, row-major, 4-byte aligned. Not kept: edgeattn_prepare copies what it needs.
@@ -138,8 +148,9 @@ struct pthreadpool;
 /// memory. edgeattn_make_plan does that too: this is for hosts that use XNNPACK themselves, which with its API of 2022 (Debian
 /// 12) call it before their own xnn_initialize. What XNNPACK keeps for the life of the process is allocated here.
 ///
-/// EDGEATTN_GEMM when XNNPACK cannot be used, or was initialised by the host already; EDGEATTN_OUT_OF_MEMORY, which stays when
-/// it comes from inside the process's first call. Thread-safe.
+/// EDGEATTN_OK also where XNNPACK cannot be used, or was initialised by the host already: plans then take the built-in products,
+/// unless their options ask for XNNPACK. EDGEATTN_OUT_OF_MEMORY, which stays when it comes from inside the process's first call.
+/// Thread-safe.
 EDGEATTN_EXPORT edgeattn_status edgeattn_initialize(edgeattn_message* message);
 
 /// Bytes of a plan: some kilobytes, the same for every plan of this version of the library. Thread-safe.
@@ -170,6 +181,8 @@ typedef struct edgeattn_plan_info {
   size_t key_block;             ///< keys of all key blocks but the last
   edgeattn_isa isa;             ///< never EDGEATTN_ISA_AUTO
   int32_t budget_reduced_keys;  ///< 1 when the budget made key_block smaller: sums have another order than without one
+  edgeattn_gemm gemm;           ///< never EDGEATTN_GEMM_AUTO
+  int32_t reserved;             ///< 0
 } edgeattn_plan_info;
 
 /// Thread-safe.

@@ -17,6 +17,10 @@ static_assert(EDGEATTN_ISA_AUTO == static_cast<int>(Isa::kAuto) && EDGEATTN_ISA_
               EDGEATTN_ISA_AVX2 == static_cast<int>(Isa::kAvx2) && EDGEATTN_ISA_AVX512 == static_cast<int>(Isa::kAvx512) &&
               EDGEATTN_ISA_NEON == static_cast<int>(Isa::kNeon));
 
+static_assert(EDGEATTN_GEMM_AUTO == static_cast<int>(GemmChoice::kAuto) &&
+              EDGEATTN_GEMM_XNNPACK == static_cast<int>(GemmChoice::kXnnpack) &&
+              EDGEATTN_GEMM_BUILTIN == static_cast<int>(GemmChoice::kBuiltin));
+
 /// Enumerators count from 0 to `last`.
 template <class Enum>
 Status read_enum(const char* name, std::int32_t given, Enum last, Enum& value) noexcept {

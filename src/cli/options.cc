@@ -15,6 +15,7 @@ constexpr auto kNorms = {Norm::kGroup, Norm::kInstance, Norm::kBatch, Norm::kNon
 constexpr auto kQkvOrders = {io::QkvOrder::kNew, io::QkvOrder::kLegacy};
 constexpr auto kLayouts = {Layout::kNchw, Layout::kNhwc};
 constexpr auto kIsas = {Isa::kAuto, Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kNeon};
+constexpr auto kGemms = {GemmChoice::kAuto, GemmChoice::kXnnpack, GemmChoice::kBuiltin};
 
 template <class Enum>
 CLI::Validator one_of(std::initializer_list<Enum> values) {
@@ -118,6 +119,8 @@ void add_block_options(CLI::App& command, BlockOptions& options) {
       ->type_name("N")
       ->check(whole_number());
   command.add_option("--isa", options.isa, "instruction set of the kernels; default auto")->check(one_of(kIsas));
+  command.add_option("--gemm", options.gemm, "who multiplies matrices; default auto: XNNPACK where it works")
+      ->check(one_of(kGemms));
   command.add_option("--scratch-budget", options.scratch_budget, "most bytes of scratch; default 0, no limit")
       ->type_name("BYTES")
       ->check(whole_number());
@@ -166,6 +169,8 @@ PlanOptions plan_options(const BlockOptions& options, const Machine& machine) {
           .query_tile = query_tile,
           .key_block = key_block};
 }
+
+GemmChoice gemm_choice(const BlockOptions& options) { return named(kGemms, options.gemm); }
 
 Spec spec_without_weights(const BlockOptions& options, std::size_t channels) {
   Spec spec;

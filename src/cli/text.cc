@@ -22,7 +22,7 @@ std::string describe(const Plan& plan) {
   std::string line = "batch " + text(plan.shape.batch) + ", " + text(plan.spec.channels) + " channels, " +
                      text(plan.shape.height) + " x " + text(plan.shape.width) + " pixels, " + to_string(plan.layout) +
                      "; " + text(plan.threads) + (plan.threads == 1 ? " thread, " : " threads, ") +
-                     to_string(plan.isa) + "; tiles of " + text(plan.query_tile) + " queries by " +
+                     to_string(plan.isa) + ", " + plan.gemm_name + "; tiles of " + text(plan.query_tile) + " queries by " +
                      text(plan.key_block) + " keys";
   if (plan.operand_sets > 1) line += ", " + text(plan.operand_sets) + " sets of operands";
   if (plan.budget_reduced_keys) line += " (fewer keys than without the budget: sums have another order)";

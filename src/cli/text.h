@@ -14,7 +14,7 @@ std::string one_line(std::string_view text);
 /// A number with `digits` significant digits.
 std::string significant(double value, int digits);
 
-/// "batch 2, 64 channels, 16 x 16 pixels, nchw; 1 thread, avx2; tiles of 126 queries by 256 keys".
+/// "batch 2, 64 channels, 16 x 16 pixels, nchw; 1 thread, avx2, XNNPACK 2022; tiles of 126 queries by 256 keys".
 std::string describe(const Plan& plan);
 
 /// "gn with 32 groups, eps 1e-05", and what is unusual of the rest: ", 4 heads, no residual, output over 1.41421".

@@ -17,6 +17,7 @@ JsonObject plan_object(const Plan& plan) {
       .add("layout", to_string(plan.layout))
       .add("threads", plan.threads)
       .add("isa", to_string(plan.isa))
+      .add("gemm", plan.gemm_name)
       .add_json("tile", JsonObject().add("bq", plan.query_tile).add("bk", plan.key_block).text())
       .add("operand_sets", plan.operand_sets);
 }
