@@ -3,7 +3,8 @@
 #define EDGEATTN_KERNELS(isa)                                                                     \
   {                                                                                               \
     statistics_##isa, pack_##isa, unpack_rows_##isa, exp2_##isa, softmax_##isa, accumulate_##isa, \
-        normalize_rows_##isa, poison_rows_##isa, add_residual_##isa, fold_##isa, transpose_##isa  \
+        normalize_rows_##isa, poison_rows_##isa, add_residual_##isa, fold_##isa, transpose_##isa, \
+        gemm_##isa                                                                                \
   }
 
 namespace edgeattn {
@@ -35,6 +36,19 @@ void kernels_init(Kernels& kernels, [[maybe_unused]] KernelSet set) {
 #if EDGEATTN_NEON
   if (set == KernelSet::kNeon) kernels = EDGEATTN_KERNELS(neon);
 #endif
+}
+
+GemmTile gemm_tile([[maybe_unused]] KernelSet set) {
+#if EDGEATTN_AVX2
+  if (set == KernelSet::kAvx2) return gemm_tile_avx2;
+#endif
+#if EDGEATTN_AVX512
+  if (set == KernelSet::kAvx512) return gemm_tile_avx512;
+#endif
+#if EDGEATTN_NEON
+  if (set == KernelSet::kNeon) return gemm_tile_neon;
+#endif
+  return gemm_tile_scalar;
 }
 
 }  // namespace edgeattn

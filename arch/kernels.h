@@ -123,6 +123,33 @@ using fold_fn = void(const float* left, size_t left_row, size_t left_depth, cons
 /// @param out  [columns, rows], row stride `out_stride`
 using transpose_fn = void(const float* in, size_t in_stride, float* out, size_t out_stride, size_t rows, size_t columns);
 
+/// Rows times a packed operand.
+struct PanelProduct {
+  const float* input;     ///< [rows, inputs], row stride `input_stride`
+  size_t input_stride;
+  size_t rows;
+  size_t inputs;
+  const float* operand;   ///< panels of nr biases and `inputs` rows of nr values: PanelLayout with kr = sr = 1
+  size_t nr;              ///< a multiple of 16; on ARM 8 will do
+  size_t outputs;
+  float* output;          ///< [rows, outputs], row stride `output_stride`
+  size_t output_stride;
+};
+
+/// output[i, j] = bias[j] + Σ_k input[i, k]·operand[k, j].
+///
+/// Each output is one chain of a product and a sum, fused where the instruction set does that, from the bias on with k
+/// ascending: its bits depend on nothing else, such as the rows around it. Error ≤ (inputs + 1)·2⁻²⁴·(|bias| + Σ|products|).
+/// NaN and infinity propagate. Of the last panel's columns past `outputs` only reads take place.
+using gemm_fn = void(const PanelProduct& product);
+
+/// What gemm of an instruction set keeps in registers, and is fastest with: query tiles of whole multiples of `rows`, and
+/// panels of nr = `columns`.
+struct GemmTile {
+  size_t rows;
+  size_t columns;
+};
+
 struct Kernels {
   statistics_fn* statistics;
   pack_fn* pack;
@@ -135,6 +162,7 @@ struct Kernels {
   add_residual_fn* add_residual;
   fold_fn* fold;
   transpose_fn* transpose;
+  gemm_fn* gemm;
 };
 
 /// Which variants to take, as a ladder: each rung includes those below it on the same architecture.
@@ -145,6 +173,9 @@ bool kernels_built(KernelSet set);
 
 /// Fills the table: scalar first, then overridden rung by rung. A pure function; `set` must be built and supported by the processor.
 void kernels_init(Kernels& kernels, KernelSet set);
+
+/// Of the gemm of `set`, which must be built.
+GemmTile gemm_tile(KernelSet set);
 
 /// The scalar variants of kernels whose SIMD variants demand plain operands: any nr, and any kr and sr that are powers of two.
 /// Elements are where PanelLayout::offset says. pack_any also zeroes the padding of depth up to whole groups of kr·sr: in `keys`
@@ -163,7 +194,9 @@ unpack_rows_fn unpack_rows_any_scalar;
   poison_rows_fn poison_rows_##isa;         \
   add_residual_fn add_residual_##isa;       \
   fold_fn fold_##isa;                       \
-  transpose_fn transpose_##isa
+  transpose_fn transpose_##isa;             \
+  gemm_fn gemm_##isa;                       \
+  extern const GemmTile gemm_tile_##isa
 
 EDGEATTN_DECLARE_KERNELS(scalar);
 EDGEATTN_DECLARE_KERNELS(avx2);

@@ -44,25 +44,27 @@ class Memory {
   std::size_t bytes_;
 };
 
-/// This machine, and what XNNPACK answers on it.
+/// This machine, and what XNNPACK and the built-in GEMM answer on it.
 struct Host {
   Machine machine = detect_machine();
   Gemm gemm;
+  Gemm builtin;
 };
 
 /// Initialises XNNPACK at the first call.
 inline const Host& host() {
   static const Host host = [] {
     Host made;
-    require(gemm_traits(made.machine, made.gemm));
+    require(gemm_traits(made.machine, made.gemm, GemmChoice::kXnnpack));
+    require(builtin_gemm(made.machine, made.builtin));
     return made;
   }();
   return host;
 }
 
-inline Plan make_plan(const Spec& spec, const Shape& shape, const PlanOptions& options) {
+inline Plan make_plan(const Spec& spec, const Shape& shape, const PlanOptions& options, const Gemm& gemm = host().gemm) {
   Plan made;
-  require(plan(spec, shape, options, host().machine, host().gemm, made));
+  require(plan(spec, shape, options, host().machine, gemm, made));
   return made;
 }
 

@@ -1,9 +1,10 @@
-// XNNPACK's operators alone, on the products of a tile: the ceiling of the engine.
+// The operators of XNNPACK and of the built-in GEMM alone, on the products of a tile: the ceiling of the engine.
 
 #include <cmath>
 #include <memory>
 
 #include "benchmarks.h"
+#include "block/fold.h"
 #include "block/operands.h"
 #include "block/parallel.h"
 #include "gemm/operator.h"
@@ -53,11 +54,10 @@ class TileGemms {
         mixed_(tile_bytes(plan.channel_stride)),
         work_(std::max({plan.projection.size(), plan.keys.size(), plan.values.size()}) * sizeof(float)),
         objects_{Memory(plan.operator_bytes), Memory(plan.operator_bytes), Memory(plan.operator_bytes)} {
-    const std::size_t channels = plan.spec.channels, keys = plan.key_block;
     const std::size_t wide = plan.channel_stride, narrow = plan.score_stride;
-    ops_[0] = make({.inputs = channels, .outputs = channels, .input_stride = wide, .output_stride = wide}, objects_[0]);
-    ops_[1] = make({.inputs = channels, .outputs = keys, .input_stride = wide, .output_stride = narrow}, objects_[1]);
-    ops_[2] = make({.inputs = keys, .outputs = channels, .input_stride = narrow, .output_stride = wide}, objects_[2]);
+    ops_[0] = make(shape_of(plan.projection, wide, wide), objects_[0]);
+    ops_[1] = make(shape_of(plan.keys, wide, narrow), objects_[1]);
+    ops_[2] = make(shape_of(plan.values, narrow, wide), objects_[2]);
     fill(input_, 1);
     fill(scores_, 1);
   }
@@ -75,8 +75,12 @@ class TileGemms {
     return plan_.query_tile * stride * sizeof(float) + kInputPaddingBytes;
   }
   [[nodiscard]] Operator make(const OperatorShape& shape, const Memory& object) const {
+    Kernels best;
+    GemmSource source;
     Operator op;
-    require(create_operator(shape, plan_.operand_offset, object.bytes(), work_.bytes(), op));
+    require(best_kernels(plan_.machine, best));
+    require(find_gemm(plan_.gemm_name, plan_.operand_offset, best, source));
+    require(create_operator(shape, source, object.bytes(), work_.bytes(), op));
     return op;
   }
   void multiply(const Operator& op, const float* operand, const Memory& input, const Memory& output) const {
@@ -120,8 +124,9 @@ constexpr Product kProducts[] = {{.name = "project", .projections = 1, .scores =
                                  {.name = "mix", .projections = 0, .scores = false, .mix = true},
                                  {.name = "tile", .projections = 2, .scores = true, .mix = true}};
 
-void time_product(benchmark::State& state, const Product& product, const ModelShape& model, std::size_t threads) {
-  const Plan plan = make_plan(model.spec(), model.shape(), {.threads = threads});
+void time_product(benchmark::State& state, const Product& product, const ModelShape& model, std::size_t threads,
+                  const Gemm& gemm) {
+  const Plan plan = make_plan(model.spec(), model.shape(), {.threads = threads}, gemm);
   const Operands operands(plan);
   std::vector<std::unique_ptr<TileGemms>> tiles;
   for (std::size_t i = 0; i < threads; ++i) tiles.push_back(std::make_unique<TileGemms>(plan, operands));
@@ -144,8 +149,11 @@ void add_gemms() {
   for (const ModelShape& model : kModelShapes) {
     for (const Product& product : kProducts) {
       for (std::size_t threads : thread_counts()) {
-        add_threaded_benchmark(text("BM_gemm/", product.name, "/", model.name(), "/threads:", threads),
-                               [=](benchmark::State& state) { time_product(state, product, model, threads); });
+        for (const Gemm* gemm : {&host().gemm, &host().builtin}) {
+          const char* const who = gemm == &host().builtin ? "builtin" : "xnnpack";
+          add_threaded_benchmark(text("BM_gemm/", who, "/", product.name, "/", model.name(), "/threads:", threads),
+                                 [=](benchmark::State& state) { time_product(state, product, model, threads, *gemm); });
+        }
       }
     }
   }

@@ -73,7 +73,8 @@ struct CBlock {
                                          .l2_bytes = 0,
                                          .layout = static_cast<edgeattn_layout>(options.layout),
                                          .isa = static_cast<edgeattn_isa>(options.isa),
-                                         .precision = static_cast<edgeattn_precision>(options.precision)};
+                                         .precision = static_cast<edgeattn_precision>(options.precision),
+                                         .gemm = EDGEATTN_GEMM_AUTO};
     REQUIRE_C_OK(edgeattn_make_plan(plan_memory.data(), plan_memory.size(), &given, &given_shape, &given_options, &plan,
                                     &message));
     REQUIRE_C_OK(edgeattn_describe_plan(plan, &info, &message));
@@ -205,6 +206,18 @@ TEST_CASE("C: options reach the plan") {
   CHECK_C_FAILS(edgeattn_make_plan(memory.data(), memory.size(), &given, &shape, &budget, &plan, &message),
                 EDGEATTN_TOO_SMALL, "1000");
   CHECK(plan == nullptr);
+
+  edgeattn_options products = none;
+  products.gemm = EDGEATTN_GEMM_BUILTIN;
+  CHECK(info_of(products).gemm == EDGEATTN_GEMM_BUILTIN);
+#if EDGEATTN_XNNPACK
+  CHECK(free_choice.gemm == EDGEATTN_GEMM_XNNPACK);
+#else
+  CHECK(free_choice.gemm == EDGEATTN_GEMM_BUILTIN);
+  products.gemm = EDGEATTN_GEMM_XNNPACK;
+  CHECK_C_FAILS(edgeattn_make_plan(memory.data(), memory.size(), &given, &shape, &products, &plan, &message),
+                EDGEATTN_UNSUPPORTED, "no XNNPACK");
+#endif
 }
 
 TEST_CASE("C: memory one byte too small or misaligned is an error with both sizes") {
@@ -265,10 +278,12 @@ TEST_CASE("C: null and wrong arguments are named") {
   const auto height = changed(shape, &edgeattn_shape::height, 0u);
   const auto layout = changed(options, &edgeattn_options::layout, 2), isa = changed(options, &edgeattn_options::isa, 5);
   const auto precision = changed(options, &edgeattn_options::precision, 3);
+  const auto gemm = changed(options, &edgeattn_options::gemm, 3);
   CHECK_C_FAILS(make_plan(nullptr, &shape, nullptr), EDGEATTN_INVALID_ARGUMENT, "spec is null");
   CHECK_C_FAILS(make_plan(&good, nullptr, nullptr), EDGEATTN_INVALID_ARGUMENT, "shape is null");
   CHECK_C_FAILS(make_plan(&wrong_norm, &shape, nullptr), EDGEATTN_INVALID_ARGUMENT, "spec.norm must be from 0 to 3, got 4");
   CHECK_C_FAILS(make_plan(&negative_norm, &shape, nullptr), EDGEATTN_INVALID_ARGUMENT, "got -1");
+  CHECK_C_FAILS(make_plan(&good, &shape, &gemm), EDGEATTN_INVALID_ARGUMENT, "options.gemm must be from 0 to 2, got 3");
   CHECK_C_FAILS(make_plan(&no_channels, &shape, nullptr), EDGEATTN_INVALID_ARGUMENT, "channels");
   CHECK_C_FAILS(make_plan(&no_eps, &shape, nullptr), EDGEATTN_INVALID_ARGUMENT, "eps must be positive");
   CHECK(make_plan(&heads, &shape, nullptr) != EDGEATTN_OK);

@@ -31,6 +31,7 @@ constexpr Row<Kernels> kRows[] = {
     row<&Kernels::add_residual>("add_residual", check_add_residual, time_add_residual, Agreement::kSameBits),
     row<&Kernels::fold>("fold", check_fold, time_fold, Agreement::kSameBits),
     row<&Kernels::transpose>("transpose", check_transpose, time_transpose, Agreement::kSameBits),
+    row<&Kernels::gemm>("gemm", check_gemm, time_gemm, Agreement::kWithinBounds),
 };
 static_assert(std::size(kRows) == sizeof(Kernels) / sizeof(Entry), "every kernel of the table needs a row");
 

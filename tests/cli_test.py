@@ -34,11 +34,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 WEIGHTS = str(ROOT / "tests/data/digits-blocks.safetensors")
 ACTIVATIONS = str(ROOT / "tests/data/digits-activations.safetensors")
 LIMIT = 2e-6
-RUN_KEYS = {"shape", "layout", "threads", "isa", "precision", "prepared_bytes", "persistent_bytes", "scratch_bytes", "bind_ms",
+RUN_KEYS = {"shape", "layout", "threads", "isa", "precision", "gemm", "prepared_bytes", "persistent_bytes", "scratch_bytes", "bind_ms",
             "run_ms"}
-PLAN_KEYS = {"shape", "layout", "threads", "isa", "precision", "tile", "operand_sets", "prepared_bytes", "persistent_bytes", "scratch_bytes",
+PLAN_KEYS = {"shape", "layout", "threads", "isa", "precision", "gemm", "tile", "operand_sets", "prepared_bytes", "persistent_bytes", "scratch_bytes",
              "external_bytes", "alignment", "map"}
-BENCH_KEYS = {"shape", "layout", "threads", "isa", "precision", "tile", "operand_sets", "best_ms", "median_ms", "gflop_naive", "gflop_own",
+BENCH_KEYS = {"shape", "layout", "threads", "isa", "precision", "gemm", "tile", "operand_sets", "best_ms", "median_ms", "gflop_naive", "gflop_own",
               "gflops_own", "fma_peak_gflops", "roofline_fraction", "phases_ms"}
 CHECK_KEYS = {"shape", "layout", "threads", "isa", "reference", "largest_score", "precisions", "warnings"}
 TRIAL_KEYS = {"precision", "available", "max_abs_error", "relative_rms_error", "worst_pixel", "run_ms", "scratch_bytes"}
@@ -116,6 +116,7 @@ WRONG = [
     ({}, f"{PLAN} --scratch-budget 20M", 2, ["--scratch-budget", "'20M'"]),
     ({}, f"{PLAN} --l2-bytes 0", 2, ["--l2-bytes", "at least 1"]),
     ({}, f"{PLAN} --l2-bytes 1M", 2, ["--l2-bytes", "'1M'"]),
+    ({}, f"{PLAN} --gemm blas", 2, ["--gemm", "auto|xnnpack|builtin", "'blas'"]),
     ({}, f"{PLAN} --isa sse9", 2, ["--isa", "auto|scalar|avx2|avx512|neon", "'sse9'"]),
     ({}, f"{PLAN} --layout chwn", 2, ["--layout", "nchw|nhwc"]),
     ({}, f"{PLAN} --norm ln", 2, ["--norm", "gn|in|bn|none"]),
@@ -570,6 +571,23 @@ def test_plan():
         for other_space, other_begin, other_end, other_first, other_last in regions[:i]:
             apart = end <= other_begin or other_end <= begin
             assert space != other_space or apart or last < other_first or other_last < first
+
+
+def test_products():
+    plan = ("plan", "--shape", "1,64,8,8", "--json", "--gemm")
+    assert json.loads(good(*plan, "builtin"))["gemm"] == "edgeattn"
+    automatic = json.loads(good(*plan, "auto"))["gemm"]
+    alone = call(*plan, "xnnpack")
+    if automatic == "edgeattn":
+        assert alone.returncode == 1 and alone.stderr.count("\n") == 1 and "no XNNPACK" in alone.stderr, alone
+    else:
+        assert automatic.startswith("XNNPACK") and json.loads(alone.stdout)["gemm"] == automatic, alone
+    report = json.loads(block_run("am.step0", "--json", "--gemm", "builtin", "--reference", ACTIVATIONS, "--reference-tensor",
+                                  "am.step0.output"))
+    assert report["gemm"] == "edgeattn" and report["max_abs_error"] <= LIMIT, report
+    report = json.loads(good("bench", "--shape", "1,64,8,8", "--reps", "1", "--json", "--gemm", "builtin"))
+    assert report["gemm"] == "edgeattn", report
+    assert ", edgeattn; tiles of" in good("plan", "--shape", "1,64,8,8", "--gemm", "builtin")
 
 
 def test_bench():

@@ -79,6 +79,7 @@ void check_no_allocation(const std::vector<Call>& calls) {
   }
 }
 
+#if EDGEATTN_XNNPACK
 /// What a process of its own that has not used XNNPACK yet exits with.
 template <class Child>
 int exit_code_of(Child child) {
@@ -111,13 +112,13 @@ TEST_CASE("allocations of the process's first probe fail one by one") {
         bool failed = false;
         {
           const FailingAllocation failing(nth, how);
-          status = gemm_traits(machine, traits);
+          status = gemm_traits(machine, traits, GemmChoice::kXnnpack);
           failed = failing.happened();
         }
         if (!failed) return status.ok() ? kAllMemory : 1;
         if (status.code() != StatusCode::kOutOfMemory && status.code() != kOfCpuinfo) return 10 + static_cast<int>(status.code());
         if (traits.probe != nullptr || traits.operator_bytes != 0) return 2;
-        const Status again = gemm_traits(machine, traits);
+        const Status again = gemm_traits(machine, traits, GemmChoice::kXnnpack);
         if (again.ok()) return kRecovered;
         return again.code() == kOfCpuinfo ? kStays : 3;
       });
@@ -130,6 +131,7 @@ TEST_CASE("allocations of the process's first probe fail one by one") {
     CHECK(recovered > 0);
   }
 }
+#endif
 
 const Spec kSpec{.channels = 24, .groups = 3};
 const Shape kShape{1, 9, 8};

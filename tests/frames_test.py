@@ -6,7 +6,7 @@ No function of the run path has a frame of more than MOST_BYTES, nor one without
 import pathlib
 import sys
 
-RUN_PATH = ("block_run", "block_tile", "block_pack", "block_statistics", "c_block", "gemm_operator", "gemm_xnnpack_", "kernels.cc",
+RUN_PATH = ("block_run", "block_tile", "block_pack", "block_statistics", "c_block", "gemm_operator", "gemm_builtin", "gemm_xnnpack_", "kernels.cc",
             "scalar_", "x86_", "arm_")
 
 

@@ -1,140 +1,150 @@
 #include <algorithm>
+#include <cmath>
+#include <initializer_list>
 #include <string_view>
+#include <utility>
 
-#include "gemm/layout.h"
-#include "gemm/operator.h"
+#include "block/fold.h"
+#include "gemm/builtin.h"
 #include "harness.h"
 
 namespace edgeattn::test {
 namespace {
 
-/// An index matrix packed the way `layout` says.
-std::vector<std::uint32_t> pack_marks(const PanelLayout& layout) {
-  std::vector<std::uint32_t> packed(layout.size());
-  for (std::size_t output = 0; output < layout.outputs; ++output) {
-    packed[layout.bias_offset(output)] = bias_mark(output);
-    for (std::size_t input = 0; input < layout.inputs; ++input)
-      packed[layout.offset(input, output)] = element_mark(input, output, layout.outputs);
-  }
-  return packed;
+/// XNNPACK, where the build has it, and the built-in GEMM.
+const std::vector<Gemm>& gemms() {
+  static const std::vector<Gemm> all = [] {
+    std::vector<Gemm> made(1);
+    REQUIRE_OK(builtin_gemm(detect_machine(), made[0]));
+#if EDGEATTN_XNNPACK
+    REQUIRE_OK(gemm_traits(detect_machine(), made.emplace_back(), GemmChoice::kXnnpack));
+#endif
+    return made;
+  }();
+  return all;
 }
 
-const PanelLayout kLayouts[] = {
-    {.inputs = 5, .outputs = 7, .nr = 8, .kr = 1, .sr = 1},    {.inputs = 64, .outputs = 40, .nr = 16, .kr = 1, .sr = 1},
-    {.inputs = 33, .outputs = 100, .nr = 32, .kr = 1, .sr = 1}, {.inputs = 13, .outputs = 17, .nr = 8, .kr = 1, .sr = 4},
-    {.inputs = 10, .outputs = 5, .nr = 2, .kr = 4, .sr = 1},   {.inputs = 27, .outputs = 9, .nr = 4, .kr = 2, .sr = 4},
-    {.inputs = 1, .outputs = 1, .nr = 16, .kr = 1, .sr = 1},   {.inputs = 1, .outputs = 1, .nr = 16, .kr = 1, .sr = 4},
-    {.inputs = 1, .outputs = 2, .nr = 2, .kr = 4, .sr = 1},
-};
-
-TEST_CASE("a layout is found from where the elements landed") {
-  for (const PanelLayout& layout : kLayouts) {
-    PanelLayout found;
-    const std::vector<std::uint32_t> packed = pack_marks(layout);
-    REQUIRE_OK(explain_layout(packed, layout.inputs, layout.outputs, found));
-    // Several closed forms may explain a small operand: all write the same, and the whole of it.
-    const std::vector<std::uint32_t> again = pack_marks(found);
-    REQUIRE(again.size() >= packed.size());
-    CHECK(std::equal(packed.begin(), packed.end(), again.begin()));
-  }
+/// Where the operators of `gemm` come from.
+GemmSource source_of(const Gemm& gemm) {
+  Kernels best;
+  GemmSource source;
+  REQUIRE_OK(best_kernels(detect_machine(), best));
+  REQUIRE_OK(find_gemm(gemm.name, gemm.operand_offset, best, source));
+  return source;
 }
 
-TEST_CASE("columns past the last output may repeat it") {
-  // 1 to 1 and 4 to 3 as XNNPACK of 2024 packs them on x86, rounded up to 64 bytes.
-  std::vector<std::uint32_t> one(16), three(32);
-  one[0] = bias_mark(0);
-  one[2] = one[6] = element_mark(0, 0, 1);
-  PanelLayout found;
-  REQUIRE_OK(explain_layout(one, 1, 1, found));
-  CHECK(found.nr == 2);
-  CHECK(found.size() == 10);
-
-  const PanelLayout pairs{.inputs = 4, .outputs = 3, .nr = 2, .kr = 4, .sr = 1};
-  const std::vector<std::uint32_t> marks = pack_marks(pairs);
-  std::copy(marks.begin(), marks.end(), three.begin());
-  for (std::size_t input = 0; input < 4; ++input) three[pairs.offset(input, 3)] = element_mark(input, 2, 3);
-  REQUIRE_OK(explain_layout(three, 4, 3, found));
-  CHECK(found == pairs);
-  three[pairs.offset(0, 3)] = element_mark(0, 1, 3);
-  CHECK_FAILS(explain_layout(three, 4, 3, found), StatusCode::kGemm, "layout");
-}
-
-TEST_CASE("a layout that no closed form explains in full is refused") {
-  for (const PanelLayout& layout : kLayouts) {
-    const std::vector<std::uint32_t> good = pack_marks(layout);
-    PanelLayout found;
-    std::vector<std::uint32_t> swapped = good;
-    if (layout.inputs > 2 && layout.outputs > 1) {
-      std::swap(swapped[layout.offset(0, 0)], swapped[layout.offset(1, 1)]);
-      CHECK_FAILS(explain_layout(swapped, layout.inputs, layout.outputs, found), StatusCode::kGemm, "layout");
+/// Multiplies random rows with operand after operand on one operator, against float64.
+void check_products(const Gemm& gemm, std::size_t k, std::size_t n) {
+  PanelLayout layout;
+  REQUIRE_OK(gemm.probe(k, n, layout));
+  AlignedBytes object(gemm.operator_bytes), work(layout.size() * sizeof(float));
+  Operator op;
+  REQUIRE_OK(create_operator(shape_of(layout, k + 3, n + 5), source_of(gemm), {object.data(), object.size()},
+                             {work.data(), work.size()}, op));
+  CHECK(op.object >= object.data());
+  CHECK(op.object < object.data() + object.size());
+  std::mt19937_64 engine = random_engine(k * 1000 + n);
+  for (int which = 0; which < 3; ++which) {
+    AlignedBytes operand(layout.size() * sizeof(float));
+    const std::vector<float> weight = normal_values(engine, k * n), bias = normal_values(engine, n);
+    for (std::size_t o = 0; o < n; ++o) {
+      operand.floats()[layout.bias_offset(o)] = bias[o];
+      for (std::size_t i = 0; i < k; ++i) operand.floats()[layout.offset(i, o)] = weight[o * k + i];
     }
-    std::vector<std::uint32_t> no_bias = good;
-    no_bias[layout.bias_offset(0)] = 0;
-    CHECK_FAILS(explain_layout(no_bias, layout.inputs, layout.outputs, found), StatusCode::kGemm, "layout");
-    std::vector<std::uint32_t> littered = good;
-    littered.push_back(5);
-    CHECK_FAILS(explain_layout(littered, layout.inputs, layout.outputs, found), StatusCode::kGemm, "layout");
-    std::vector<std::uint32_t> padded(good.size() + 16 * layout.nr * layout.kr * layout.sr);
-    std::copy(good.begin(), good.end(), padded.begin());
-    CHECK_FAILS(explain_layout(padded, 2 * layout.inputs + 1, layout.outputs, found), StatusCode::kGemm, "layout");
-    std::vector<std::uint32_t> cut(good.begin(), good.end() - 1);
-    CHECK_FAILS(explain_layout(cut, layout.inputs, layout.outputs, found), StatusCode::kGemm, "layout");
+    for (const std::size_t rows : {1u, 2u, 7u, 19u}) {
+      const std::vector<float> input = normal_values(engine, rows * (k + 3) + 8);
+      std::vector<float> output(rows * (n + 5), 9.0f);
+      REQUIRE(run_operator(op, operand.floats(), rows, input.data(), output.data()));
+      for (std::size_t r = 0; r < rows; ++r) {
+        for (std::size_t o = 0; o < n; ++o) {
+          double expected = bias[o], magnitude = std::abs(expected);
+          for (std::size_t i = 0; i < k; ++i) {
+            const double product = double{input[r * (k + 3) + i]} * weight[o * k + i];
+            expected += product;
+            magnitude += std::abs(product);
+          }
+          CHECK(std::abs(output[r * (n + 5) + o] - expected) <= static_cast<double>(k + 1) * 0x1p-24 * magnitude);
+        }
+        for (std::size_t o = n; o < n + 5 && r + 1 < rows; ++o) CHECK(output[r * (n + 5) + o] == 9.0f);
+      }
+    }
   }
 }
 
-TEST_CASE("XNNPACK's operators multiply with the operand they are given, wherever it is packed") {
-  constexpr std::pair<std::size_t, std::size_t> kShapes[] = {{1, 1}, {3, 2}, {16, 16}, {40, 31}, {33, 65}, {128, 200}};
-  for (const std::pair<std::size_t, std::size_t>& inputs_outputs : kShapes) {
-    const std::size_t k = inputs_outputs.first, n = inputs_outputs.second;
-    CAPTURE(k);
-    CAPTURE(n);
-    PanelLayout layout;
-    REQUIRE_OK(gemm().probe(k, n, layout));
-    AlignedBytes object(gemm().operator_bytes), work(layout.size() * sizeof(float));
-    Operator op;
-    const OperatorShape shape{.inputs = k, .outputs = n, .input_stride = k + 3, .output_stride = n + 5};
-    REQUIRE_OK(create_operator(shape, gemm().operand_offset, {object.data(), object.size()}, {work.data(), work.size()}, op));
-    CHECK(op.object >= object.data());
-    CHECK(op.object < object.data() + object.size());
-    std::mt19937_64 engine = random_engine(k * 1000 + n);
-    for (int which = 0; which < 3; ++which) {
-      AlignedBytes operand(layout.size() * sizeof(float));
-      const std::vector<float> weight = normal_values(engine, k * n), bias = normal_values(engine, n);
-      for (std::size_t o = 0; o < n; ++o) {
-        operand.floats()[layout.bias_offset(o)] = bias[o];
-        for (std::size_t i = 0; i < k; ++i) operand.floats()[layout.offset(i, o)] = weight[o * k + i];
-      }
-      for (const std::size_t rows : {1u, 2u, 7u, 19u}) {
-        const std::vector<float> input = normal_values(engine, rows * (k + 3) + 8);
-        std::vector<float> output(rows * (n + 5), 9.0f);
-        REQUIRE(run_operator(op, operand.floats(), rows, input.data(), output.data()));
-        for (std::size_t r = 0; r < rows; ++r) {
-          for (std::size_t o = 0; o < n; ++o) {
-            double expected = bias[o], magnitude = std::abs(expected);
-            for (std::size_t i = 0; i < k; ++i) {
-              const double product = double{input[r * (k + 3) + i]} * weight[o * k + i];
-              expected += product;
-              magnitude += std::abs(product);
-            }
-            CHECK(std::abs(output[r * (n + 5) + o] - expected) <= static_cast<double>(k + 1) * 0x1p-24 * magnitude);
-          }
-          for (std::size_t o = n; o < n + 5 && r + 1 < rows; ++o) CHECK(output[r * (n + 5) + o] == 9.0f);
-        }
-      }
+TEST_CASE("operators multiply with the operand they are given, wherever it is packed") {
+  for (const Gemm& gemm : gemms()) {
+    CAPTURE(std::string(gemm.name));
+    for (const auto& shape : {std::pair<std::size_t, std::size_t>{1, 1}, {3, 2}, {16, 16}, {40, 31}, {33, 65}, {128, 200}}) {
+      CAPTURE(shape.first);
+      CAPTURE(shape.second);
+      check_products(gemm, shape.first, shape.second);
     }
   }
 }
 
 TEST_CASE("an operator that does not fit its memory is refused") {
-  AlignedBytes object(gemm().operator_bytes), work(64 * 1024);
-  Operator op;
-  const OperatorShape shape{.inputs = 16, .outputs = 16, .input_stride = 16, .output_stride = 16};
-  const std::span<std::byte> short_object(object.data(), object.size() - 64);
-  CHECK_FAILS(create_operator(shape, gemm().operand_offset, short_object, {}, op), StatusCode::kGemm, "XNNPACK");
-  if (gemm().packs_at_creation)
-    CHECK_FAILS(create_operator(shape, gemm().operand_offset, {object.data(), object.size()}, {work.data(), 256}, op), StatusCode::kGemm,
-                "XNNPACK");
-  REQUIRE_OK(create_operator(shape, gemm().operand_offset, {object.data(), object.size()}, {work.data(), work.size()}, op));
+  for (const Gemm& gemm : gemms()) {
+    CAPTURE(std::string(gemm.name));
+    AlignedBytes object(gemm.operator_bytes), work(64 * 1024);
+    Operator op;
+    PanelLayout layout;
+    REQUIRE_OK(gemm.probe(16, 16, layout));
+    const OperatorShape shape = shape_of(layout, 16, 16);
+    const std::span<std::byte> short_object(object.data(), object.size() - 64);
+    const char* const who = std::string_view(gemm.name).starts_with("XNNPACK") ? "XNNPACK" : gemm.name;
+    CHECK_FAILS(create_operator(shape, source_of(gemm), short_object, {}, op), StatusCode::kGemm, who);
+    if (gemm.packs_at_creation)
+      CHECK_FAILS(create_operator(shape, source_of(gemm), {object.data(), object.size()}, {work.data(), 256}, op),
+                  StatusCode::kGemm, who);
+    REQUIRE_OK(create_operator(shape, source_of(gemm), {object.data(), object.size()}, {work.data(), work.size()}, op));
+  }
+}
+
+TEST_CASE("operands that no memory holds have no layout") {
+  for (const Gemm& gemm : gemms()) {
+    CAPTURE(std::string(gemm.name));
+    PanelLayout layout;
+    for (const auto& shape : {std::pair<std::size_t, std::size_t>{0, 5}, {5, 0}, {SIZE_MAX, 1}, {1, SIZE_MAX}, {SIZE_MAX / 64, 64}})
+      CHECK_FAILS(gemm.probe(shape.first, shape.second, layout), StatusCode::kInvalidArgument, "too large");
+  }
+}
+
+TEST_CASE("the built-in GEMM takes the best kernels of the machine it is asked about") {
+  const Machine machines[] = {{}, {.avx2 = true}, {.avx2 = true, .avx512 = true}, {.neon = true}};
+  const KernelSet sets[] = {KernelSet::kScalar, KernelSet::kAvx2, KernelSet::kAvx512, KernelSet::kNeon};
+  for (std::size_t i = 0; i < std::size(machines); ++i) {
+    CAPTURE(i);
+    if (!kernels_built(sets[i])) continue;
+    Gemm gemm;
+    REQUIRE_OK(builtin_gemm(machines[i], gemm));
+    CHECK(std::string_view(gemm.name) == "edgeattn");
+    CHECK(gemm.mr == gemm_tile(sets[i]).rows);
+    CHECK(!gemm.packs_at_creation);
+    PanelLayout wide, narrow;
+    REQUIRE_OK(gemm.probe(7, 1000, wide));
+    REQUIRE_OK(gemm.probe(7, 3, narrow));
+    CHECK(wide.plain());
+    CHECK(wide.nr == gemm_tile(sets[i]).columns);
+    CHECK(narrow.nr == std::min<std::size_t>(gemm_tile(sets[i]).columns, 16));
+    CHECK(narrow.inputs == 7);
+    CHECK(narrow.outputs == 3);
+  }
+}
+
+TEST_CASE("the GEMM that is asked for is the one that is taken") {
+  const Machine machine = detect_machine();
+  Gemm taken;
+  REQUIRE_OK(gemm_traits(machine, taken, GemmChoice::kBuiltin));
+  CHECK(std::string_view(taken.name) == builtin::kName);
+  REQUIRE_OK(gemm_traits(machine, taken));
+#if EDGEATTN_XNNPACK
+  CHECK(std::string_view(taken.name).starts_with("XNNPACK"));
+  REQUIRE_OK(gemm_traits(machine, taken, GemmChoice::kXnnpack));
+  CHECK(std::string_view(taken.name).starts_with("XNNPACK"));
+#else
+  CHECK(std::string_view(taken.name) == builtin::kName);
+  CHECK_FAILS(gemm_traits(machine, taken, GemmChoice::kXnnpack), StatusCode::kUnsupported, "no XNNPACK");
+#endif
 }
 
 }  // namespace

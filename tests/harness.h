@@ -44,11 +44,11 @@ Struct sized() {
   return value;
 }
 
-/// What XNNPACK answers on this machine; probed once.
+/// What the GEMM under test answers on this machine; probed once.
 inline const Gemm& gemm() {
   static const Gemm answer = [] {
     Gemm result;
-    REQUIRE_OK(gemm_traits(detect_machine(), result));
+    REQUIRE_OK(gemm_traits(detect_machine(), result, gemm_choice()));
     return result;
   }();
   return answer;

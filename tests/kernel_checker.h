@@ -238,7 +238,7 @@ using CheckOf = void(const Table& table, Findings& findings);
 using Check = CheckOf<Kernels>;
 
 Check check_statistics, check_pack, check_unpack_rows, check_fold, check_transpose;
-Check check_exp2, check_softmax, check_accumulate, check_normalize_rows, check_poison_rows, check_add_residual;
+Check check_exp2, check_softmax, check_accumulate, check_normalize_rows, check_poison_rows, check_add_residual, check_gemm;
 
 /// Checks pack_any_scalar and unpack_rows_any_scalar.
 Check check_any_layout;
@@ -249,6 +249,6 @@ using TimingOf = double(const Table& table);
 using Timing = TimingOf<Kernels>;
 
 Timing time_statistics, time_pack, time_unpack_rows, time_fold, time_transpose;
-Timing time_exp2, time_softmax, time_accumulate, time_normalize_rows, time_poison_rows, time_add_residual;
+Timing time_exp2, time_softmax, time_accumulate, time_normalize_rows, time_poison_rows, time_add_residual, time_gemm;
 
 }  // namespace edgeattn::test

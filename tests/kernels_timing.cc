@@ -109,4 +109,20 @@ double time_add_residual(const Kernels& kernels) {
   return nanoseconds_each(kElements, [&] { kernels.add_residual(output); });
 }
 
+double time_gemm(const Kernels& kernels) {
+  const PanelLayout layout{
+      .inputs = kColumns, .outputs = kColumns, .nr = static_cast<std::uint32_t>(gemm_tile(kernel_set()).columns)};
+  Numbers input(kElements), operand(layout.size()), output(kElements);
+  PanelProduct product = {};
+  product.input = input.data();
+  product.input_stride = product.output_stride = kColumns;
+  product.rows = kRows;
+  product.inputs = layout.inputs;
+  product.operand = operand.data();
+  product.nr = layout.nr;
+  product.outputs = layout.outputs;
+  product.output = output.data();
+  return nanoseconds_each(kElements * kColumns, [&] { kernels.gemm(product); });
+}
+
 }  // namespace edgeattn::test

@@ -15,6 +15,7 @@ namespace {
 Isa g_isa = Isa::kAuto;
 Precision g_precision = Precision::kFloat32;
 ReducedSet g_reduced = ReducedSet::kScalar;
+GemmChoice g_gemm = GemmChoice::kAuto;
 std::uint64_t g_seed = 1;
 bool g_sample = false;
 bool g_bench = false;
@@ -48,11 +49,19 @@ ReducedSet reduced_named(const char* name) {
   std::exit(2);
 }
 
+GemmChoice gemm_named(const char* name) {
+  for (GemmChoice choice : {GemmChoice::kAuto, GemmChoice::kXnnpack, GemmChoice::kBuiltin})
+    if (std::strcmp(name, to_string(choice)) == 0) return choice;
+  std::fprintf(stderr, "unknown --gemm=%s\n", name);
+  std::exit(2);
+}
+
 }  // namespace
 
 Isa isa() { return g_isa; }
 Precision precision() { return g_precision; }
 ReducedSet reduced_set() { return g_reduced; }
+GemmChoice gemm_choice() { return g_gemm; }
 std::uint64_t seed() { return g_seed; }
 bool sample() { return g_sample; }
 bool bench() { return g_bench; }
@@ -87,6 +96,7 @@ int main(int argc, char** argv) {
     if (const char* isa = test::value_of(argv[i], "--isa=")) test::g_isa = test::isa_named(isa);
     if (const char* precision = test::value_of(argv[i], "--precision=")) test::g_precision = test::precision_named(precision);
     if (const char* reduced = test::value_of(argv[i], "--reduced=")) test::g_reduced = test::reduced_named(reduced);
+    if (const char* gemm = test::value_of(argv[i], "--gemm=")) test::g_gemm = test::gemm_named(gemm);
     if (const char* seed = test::value_of(argv[i], "--seed=")) test::g_seed = std::strtoull(seed, nullptr, 10);
     if (const char* count = test::value_of(argv[i], "--cases=")) test::g_cases = std::strtoull(count, nullptr, 10);
     if (const char* first = test::value_of(argv[i], "--first-case=")) test::g_first_case = std::strtoull(first, nullptr, 10);
@@ -109,8 +119,8 @@ int main(int argc, char** argv) {
     std::printf("skipped: no %s of reduced precision on this machine or in this build\n", test::name_of(test::g_reduced));
     return 77;
   }
-  std::printf("isa %s, precision %s, reduced set %s, seed %llu\n", to_string(test::g_isa), to_string(test::g_precision),
-              test::name_of(test::g_reduced), static_cast<unsigned long long>(test::g_seed));
+  std::printf("isa %s, precision %s, reduced set %s, gemm %s, seed %llu\n", to_string(test::g_isa), to_string(test::g_precision),
+              test::name_of(test::g_reduced), to_string(test::g_gemm), static_cast<unsigned long long>(test::g_seed));
   doctest::Context context(argc, argv);
   return context.run();
 }

@@ -22,6 +22,8 @@ Precision precision();
 /// The kernels of reduced precision that this process tests: `--reduced=NAME`, by default the scalar ones.
 ReducedSet reduced_set();
 const char* name_of(ReducedSet set);
+/// `--gemm=auto|xnnpack|builtin`: who multiplies matrices, by default auto.
+GemmChoice gemm_choice();
 
 /// `--seed=N`, by default 1; printed at start.
 std::uint64_t seed();

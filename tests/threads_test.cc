@@ -111,7 +111,7 @@ Status make_and_run(const Case& row, const io::BlockWeights& weights, pthreadpoo
   Plan planned;
   Prepared prepared;
   Block block;
-  EDGEATTN_TRY(gemm_traits(machine, traits));
+  EDGEATTN_TRY(gemm_traits(machine, traits, gemm_choice()));
   EDGEATTN_TRY(plan(row.spec, row.shape, options_under_test(options_of(row, threads)), machine, traits, planned));
   AlignedBytes memory(planned.prepared_bytes), persistent(planned.persistent_bytes), scratch(planned.scratch_bytes);
   EDGEATTN_TRY(prepare(row.spec, weights.view(), machine, traits, {memory.data(), memory.size()}, prepared, format_under_test()));

@@ -30,6 +30,12 @@ constexpr size_t kPowerVectors = 1;
 /// Whether masked stores take no longer than others: where a mask is a register of its own.
 constexpr bool kQuickMaskedStores = false;
 
+/// The block of a product that stays in registers, beside a row of weights and an input.
+constexpr size_t kGemmRows = 6;
+constexpr size_t kGemmVectors = 2;
+/// Rows of a block that share a pointer: one for every row would take more registers than there are.
+constexpr size_t kRowsOfPointer = 3;
+
 /// Lanes begin ≤ i < end.
 inline Mask lanes(size_t begin, size_t end) {
   const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -58,6 +64,17 @@ inline Vec add(Vec a, Vec b) { return _mm256_add_ps(a, b); }
 inline Vec subtract(Vec a, Vec b) { return _mm256_sub_ps(a, b); }
 inline Vec multiply(Vec a, Vec b) { return _mm256_mul_ps(a, b); }
 inline Vec fused(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
+/// kInputs consecutive inputs of a row of a product; fused_input<k> multiplies with the k-th. Here an input takes a register
+/// only while it is used.
+constexpr size_t kInputs = 1;
+struct Inputs {
+  const float* from;
+};
+inline Inputs load_inputs(const float* from) { return {from}; }
+template <size_t>
+inline Vec fused_input(Inputs inputs, Vec b, Vec c) {
+  return fused(broadcast(*inputs.from), b, c);
+}
 /// The larger; `best` where v is NaN.
 inline Vec larger(Vec v, Vec best) { return _mm256_max_ps(v, best); }
 /// The smaller; `best` where v is NaN.

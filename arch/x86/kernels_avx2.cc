@@ -6,6 +6,7 @@
 #include "../simd/add_residual.h"
 #include "../simd/exp2.h"
 #include "../simd/fold.h"
+#include "../simd/gemm.h"
 #include "../simd/pack.h"
 #include "../simd/rows.h"
 #include "../simd/softmax.h"

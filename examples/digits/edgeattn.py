@@ -38,7 +38,8 @@ class Shape(_Versioned):
 
 class Options(_Versioned):
     _fields_ = [("size", c_size_t), ("threads", c_size_t), ("scratch_budget_bytes", c_size_t), ("query_tile", c_size_t),
-                ("key_block", c_size_t), ("l2_bytes", c_size_t), ("layout", c_int32), ("isa", c_int32), ("precision", c_int32)]
+                ("key_block", c_size_t), ("l2_bytes", c_size_t), ("layout", c_int32), ("isa", c_int32), ("precision", c_int32),
+                ("gemm", c_int32)]
 
 
 class Weights(_Versioned):
@@ -51,7 +52,8 @@ class Weights(_Versioned):
 class PlanInfo(_Versioned):
     _fields_ = [("size", c_size_t), ("prepared_bytes", c_size_t), ("persistent_bytes", c_size_t), ("scratch_bytes", c_size_t),
                 ("external_bytes", c_size_t), ("threads", c_size_t), ("query_tile", c_size_t), ("key_block", c_size_t),
-                ("isa", c_int32), ("budget_reduced_keys", c_int32), ("precision", c_int32)]
+                ("isa", c_int32), ("budget_reduced_keys", c_int32), ("precision", c_int32),
+                ("gemm", c_int32)]
 
 
 class MemorySum(_Versioned):

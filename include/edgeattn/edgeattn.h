@@ -84,6 +84,14 @@ enum {
   EDGEATTN_INT8 = 2       ///< scores of 8-bit integers, all other products as EDGEATTN_BFLOAT16
 };
 
+/// Which library multiplies matrices.
+typedef int32_t edgeattn_gemm;
+enum {
+  EDGEATTN_GEMM_AUTO = 0,  ///< XNNPACK, or where it cannot be used the built-in one
+  EDGEATTN_GEMM_XNNPACK = 1,
+  EDGEATTN_GEMM_BUILTIN = 2  ///< kernels of edgeattn's own
+};
+
 /// What the block computes: y = (x + to_out(softmax(q kᵀ · scale) v)) / rescale_output, q, k, v = split(to_qkv(norm(x))).
 typedef struct edgeattn_spec {
   size_t size;          ///< sizeof(edgeattn_spec)
@@ -114,6 +122,7 @@ typedef struct edgeattn_options {
   edgeattn_layout layout;
   edgeattn_isa isa;             ///< kernels between the matrix products; at reduced precision those of the products too
   edgeattn_precision precision;
+  edgeattn_gemm gemm;           ///< read at EDGEATTN_FLOAT32 only
 } edgeattn_options;
 
 /// Weights as plain pointers, float32, row-major, 4-byte aligned. Not kept: edgeattn_prepare copies what it needs.
@@ -147,8 +156,9 @@ struct pthreadpool;
 /// memory. edgeattn_make_plan does that too: this is for hosts that use XNNPACK themselves, which with its API of 2022 (Debian
 /// 12) call it before their own xnn_initialize. What XNNPACK keeps for the life of the process is allocated here.
 ///
-/// EDGEATTN_GEMM when XNNPACK cannot be used, or was initialised by the host already; EDGEATTN_OUT_OF_MEMORY, which stays when
-/// it comes from inside the process's first call. Thread-safe.
+/// EDGEATTN_OK also where XNNPACK cannot be used, or was initialised by the host already: plans then take the built-in products,
+/// unless their options ask for XNNPACK. EDGEATTN_OUT_OF_MEMORY, which stays when it comes from inside the process's first call.
+/// Thread-safe.
 EDGEATTN_EXPORT edgeattn_status edgeattn_initialize(edgeattn_message* message);
 
 /// Bytes of a plan: some kilobytes, the same for every plan of this version of the library. Thread-safe.
@@ -180,6 +190,7 @@ typedef struct edgeattn_plan_info {
   edgeattn_isa isa;             ///< never EDGEATTN_ISA_AUTO
   int32_t budget_reduced_keys;  ///< 1 when the budget made key_block smaller: sums have another order than without one
   edgeattn_precision precision;
+  edgeattn_gemm gemm;           ///< never EDGEATTN_GEMM_AUTO
 } edgeattn_plan_info;
 
 /// Thread-safe.

@@ -96,23 +96,40 @@ struct PanelLayout {
   bool operator==(const PanelLayout&) const noexcept = default;
 };
 
-/// What plans ask of the GEMM library. `gemm_traits` fills it in from XNNPACK; tests fill in other answers.
+/// What plans ask of a GEMM library: filled in by `gemm_traits`, or with other answers by tests.
 struct Gemm {
-  /// Finds the layout of an operand by packing an index matrix of that size and explaining where every element landed.
+  /// Tells the layout of an operand. XNNPACK's is found by packing an index matrix of that size and explaining where every
+  /// element landed.
   Status (*probe)(std::size_t inputs, std::size_t outputs, PanelLayout& layout) noexcept = nullptr;
   std::size_t operator_bytes = 0;   ///< memory of one operator, a multiple of 64
-  std::size_t operand_offset = 0;   ///< bytes into an operator to where it keeps the address of its packed operand
+  std::size_t operand_offset = 0;   ///< bytes into an operator of XNNPACK to where it keeps the address of its packed operand
   bool packs_at_creation = false;   ///< creating an operator writes one whole operand, which bind must have room for
   std::size_t mr = 1;               ///< rows that the microkernel computes at once; 1 when unknown
-  const char* name = "";            ///< which adapter answers
+  const char* name = "";            ///< "XNNPACK" and the year of its API, or "edgeattn" for the built-in GEMM
 };
 
-/// Asks XNNPACK; initialises it when this is the process's first use of it, and what it keeps for the life of the process
-/// is allocated here. Temporary memory is freed again.
+/// Which GEMM library to take.
+enum class GemmChoice : std::uint8_t {
+  kAuto,     ///< XNNPACK, or where it cannot be used the built-in one
+  kXnnpack,
+  kBuiltin,  ///< kernels of edgeattn's own
+};
+
+[[nodiscard]] EDGEATTN_API const char* to_string(GemmChoice choice) noexcept;  ///< "auto", "xnnpack", "builtin"
+
+/// The built-in GEMM, with the best kernels of `machine`, whatever instruction set the other kernels of a plan are of. Each of
+/// its products is one chain of multiply-adds in the order of the inputs. Probes nothing, allocates nothing, and never fails.
+EDGEATTN_API Status builtin_gemm(const Machine& machine, Gemm& gemm) noexcept;
+
+/// The GEMM of plans: XNNPACK's, or the built-in one where the build has no XNNPACK or it cannot be used: the host initialised
+/// it before edgeattn could give it its allocator (call gemm_traits before the host's own xnn_initialize), the processor is too
+/// old, or the layout of its packed operands is not understood.
 ///
-/// Thread-safe. kGemm when XNNPACK cannot be used: it was initialised by the host before edgeattn could give it its
-/// allocator (call gemm_traits before the host's own xnn_initialize), the processor is too old, or the layout of the
-/// packed operands is not understood. kOutOfMemory; when the process's first call fails so inside XNNPACK, all later ones do.
-EDGEATTN_API Status gemm_traits(const Machine& machine, Gemm& gemm) noexcept;
+/// Initialises XNNPACK when this is the process's first use of it, and what it keeps for the life of the process is
+/// allocated here. Temporary memory is freed again.
+///
+/// Thread-safe. kOutOfMemory; when the process's first call fails so inside XNNPACK, all later ones do. With kXnnpack, also kGemm
+/// when XNNPACK cannot be used, and kUnsupported when the build has none.
+EDGEATTN_API Status gemm_traits(const Machine& machine, Gemm& gemm, GemmChoice choice = GemmChoice::kAuto) noexcept;
 
 }  // namespace edgeattn

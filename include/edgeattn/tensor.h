@@ -262,7 +262,7 @@ EDGEATTN_API Status bind(const BmmPlan& plan, std::span<std::byte> persistent, s
 /// @param b     [batch, inner, columns], of any strides
 /// @param out   [batch, rows, columns], each matrix of it contiguous; disjoint from a and b
 /// @param gemm  bound to a plan of these sizes
-/// Sums are float32, in XNNPACK's order. Denormal numbers may count as zero. A NaN, or an infinity times zero, makes NaN where it
+/// Sums are float32, in the GEMM's order. Denormal numbers may count as zero. A NaN, or an infinity times zero, makes NaN where it
 /// takes part. Allocates nothing. One call at a time on one `gemm`.
 /// kInvalidArgument: another number of dims than 3, no memory, an `out` that is not contiguous, an overlap, a `gemm` that is not
 /// bound; kMismatch: other sizes than those of the plan.

@@ -3,6 +3,7 @@
 #include <string_view>
 #include <tuple>
 
+#include "block/fold.h"
 #include "block/image_work.h"
 #include "block/slot.h"
 #include "block/spans.h"
@@ -19,51 +20,46 @@ Status check_belongs(const Plan& plan, const Prepared& prepared) noexcept {
   if (prepared.score_weight == nullptr)
     return Status::error(StatusCode::kInvalidArgument, "the prepared weights are empty");
   if (!(plan.spec == prepared.spec) || plan.precision != prepared.precision || !(plan.projection == prepared.projection))
-    return Status::error(StatusCode::kMismatch, "the prepared weights were made for another spec, precision or XNNPACK than the plan");
+    return Status::error(StatusCode::kMismatch, "the prepared weights were made for another spec, precision or GEMM than the plan");
   const Machine machine = detect_machine();
-  const auto features = [](const Machine& m) { 
+  const auto features = [](const Machine& m) {
     return std::tuple(m.avx2, m.avx512, m.avx512_bf16, m.avx512_vnni, m.neon, m.dotprod, m.fp16, m.i8mm, m.bf16);
   };
   if (features(machine) != features(plan.machine))
     return Status::error(StatusCode::kMismatch, "the plan was made for another processor than this one");
-  if (plan.gemm_name != std::string_view(gemm_name()))
-    return Status::error(StatusCode::kMismatch, "the plan was made for the GEMMs of '", plan.gemm_name, "', not for ",
-                         gemm_name());
   return {};
 }
 
 /// Hands out the places of one slot's operators in turn.
 class OperatorMaker {
  public:
-  OperatorMaker(const Plan& plan, std::span<std::byte> objects, std::span<std::byte> work) noexcept
-      : plan_(plan), objects_(objects), work_(work) {}
+  OperatorMaker(const Plan& plan, const GemmSource& source, std::span<std::byte> objects, std::span<std::byte> work) noexcept
+      : plan_(plan), source_(source), objects_(objects), work_(work) {}
 
-  Status make(std::size_t inputs, std::size_t outputs, std::size_t input_stride, std::size_t output_stride,
-              Operator& op) noexcept {
+  Status make(const PanelLayout& operand, std::size_t input_stride, std::size_t output_stride, Operator& op) noexcept {
     const std::span<std::byte> object = objects_.first(plan_.operator_bytes);
     objects_ = objects_.subspan(plan_.operator_bytes);
-    return create_operator({.inputs = inputs, .outputs = outputs, .input_stride = input_stride, .output_stride = output_stride},
-                           plan_.operand_offset, object, work_, op);
+    return create_operator(shape_of(operand, input_stride, output_stride), source_, object, work_, op);
   }
 
  private:
   const Plan& plan_;
+  GemmSource source_;
   std::span<std::byte> objects_;
   std::span<std::byte> work_;
 };
 
 Status make_operators(const Plan& plan, OperatorMaker maker, Slot& slot) noexcept {
-  const std::size_t c = plan.spec.channels, d = plan.spec.head_channels();
   const std::size_t wide = plan.channel_stride;
   const std::size_t narrow = plan.score_stride;
-  EDGEATTN_TRY(maker.make(c, c, wide, wide, slot.project));
-  EDGEATTN_TRY(maker.make(d, plan.last_key_block, wide, narrow, slot.last_keys));
-  EDGEATTN_TRY(maker.make(plan.last_key_block, d, narrow, wide, slot.last_values));
+  EDGEATTN_TRY(maker.make(plan.projection, wide, wide, slot.project));
+  EDGEATTN_TRY(maker.make(plan.last_keys, wide, narrow, slot.last_keys));
+  EDGEATTN_TRY(maker.make(plan.last_values, narrow, wide, slot.last_values));
   slot.keys = slot.last_keys;
   slot.values = slot.last_values;
   if (plan.key_block != plan.last_key_block) {
-    EDGEATTN_TRY(maker.make(d, plan.key_block, wide, narrow, slot.keys));
-    EDGEATTN_TRY(maker.make(plan.key_block, d, narrow, wide, slot.values));
+    EDGEATTN_TRY(maker.make(plan.keys, wide, narrow, slot.keys));
+    EDGEATTN_TRY(maker.make(plan.values, narrow, wide, slot.values));
   }
   return {};
 }
@@ -118,11 +114,15 @@ std::span<Entry> make_table(const Plan& plan, std::string_view name, std::span<s
 
 Status make_operators(const Plan& plan, std::span<std::byte> persistent, std::span<std::byte> scratch,
                       std::span<Slot> slots) noexcept {
+  Kernels best;
+  GemmSource source;
+  EDGEATTN_TRY(best_kernels(plan.machine, best));
+  EDGEATTN_TRY(find_gemm(plan.gemm_name, plan.operand_offset, best, source));
   const std::span<std::byte> objects = region_span(plan, region::kOperators, persistent);
   const std::span<std::byte> work = region_span(plan, region::kBindWork, scratch);
   const std::size_t objects_per_slot = kOperatorsPerSlot * plan.operator_bytes;
   for (std::size_t i = 0; i < slots.size(); ++i) {
-    const OperatorMaker maker(plan, objects.subspan(i * objects_per_slot, objects_per_slot), work);
+    const OperatorMaker maker(plan, source, objects.subspan(i * objects_per_slot, objects_per_slot), work);
     EDGEATTN_TRY(make_operators(plan, maker, slots[i]));
   }
   return {};

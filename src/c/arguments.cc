@@ -33,13 +33,14 @@ Status read_shape(const edgeattn_shape* given, Shape& shape) noexcept {
   return {};
 }
 
-Status read_options(const edgeattn_options* given, PlanOptions& options, Machine& machine) noexcept {
+Status read_options(const edgeattn_options* given, PlanOptions& options, Machine& machine, GemmChoice& gemm) noexcept {
   edgeattn_options known{};
   if (given != nullptr)
     EDGEATTN_TRY(read_struct("options", given, EDGEATTN_SIZE_UP_TO(edgeattn_options, isa), &known, sizeof known));
   EDGEATTN_TRY(read_enum("options.layout", known.layout, Layout::kNhwc, options.layout));
   EDGEATTN_TRY(read_enum("options.isa", known.isa, Isa::kNeon, options.isa));
   EDGEATTN_TRY(read_enum("options.precision", known.precision, Precision::kInt8, options.precision));
+  EDGEATTN_TRY(read_enum("options.gemm", known.gemm, GemmChoice::kBuiltin, gemm));
   options.threads = or_usual(known.threads, 1);
   options.scratch_budget_bytes = known.scratch_budget_bytes;
   options.query_tile = known.query_tile;

@@ -11,7 +11,7 @@ Status read_spec(const edgeattn_spec* given, Spec& spec) noexcept;
 Status read_shape(const edgeattn_shape* given, Shape& shape) noexcept;
 /// @param given  may be null
 /// @param machine  takes the given second-level cache
-Status read_options(const edgeattn_options* given, PlanOptions& options, Machine& machine) noexcept;
+Status read_options(const edgeattn_options* given, PlanOptions& options, Machine& machine, GemmChoice& gemm) noexcept;
 Status read_weights(const edgeattn_weights* given, Weights& weights) noexcept;
 
 }  // namespace edgeattn::c

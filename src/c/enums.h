@@ -19,6 +19,10 @@ static_assert(EDGEATTN_ISA_AUTO == static_cast<int>(Isa::kAuto) && EDGEATTN_ISA_
 static_assert(EDGEATTN_FLOAT32 == static_cast<int>(Precision::kFloat32) &&
               EDGEATTN_BFLOAT16 == static_cast<int>(Precision::kBfloat16) && EDGEATTN_INT8 == static_cast<int>(Precision::kInt8));
 
+static_assert(EDGEATTN_GEMM_AUTO == static_cast<int>(GemmChoice::kAuto) &&
+              EDGEATTN_GEMM_XNNPACK == static_cast<int>(GemmChoice::kXnnpack) &&
+              EDGEATTN_GEMM_BUILTIN == static_cast<int>(GemmChoice::kBuiltin));
+
 /// Enumerators count from 0 to `last`.
 template <class Enum>
 Status read_enum(const char* name, std::int32_t given, Enum last, Enum& value) noexcept {

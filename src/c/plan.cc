@@ -1,10 +1,12 @@
 #include <algorithm>
+#include <string_view>
 
 #include "block/spans.h"
 #include "c/arguments.h"
 #include "c/objects.h"
 #include "c/report.h"
 #include "c/versioned.h"
+#include "gemm/builtin.h"
 #include "plan/sizes.h"
 
 namespace edgeattn::c {
@@ -20,11 +22,12 @@ Status make_plan(std::span<std::byte> memory, const edgeattn_spec* given_spec, c
   Shape shape;
   PlanOptions options;
   Machine machine = detect_machine();
+  GemmChoice gemm = GemmChoice::kAuto;
   EDGEATTN_TRY(read_spec(given_spec, spec));
   EDGEATTN_TRY(read_shape(given_shape, shape));
-  EDGEATTN_TRY(read_options(given_options, options, machine));
+  EDGEATTN_TRY(read_options(given_options, options, machine, gemm));
   auto* const object = place<edgeattn_plan>(memory.data());
-  EDGEATTN_TRY(gemm_traits(machine, object->gemm));
+  EDGEATTN_TRY(gemm_traits(machine, object->gemm, gemm));
   EDGEATTN_TRY(plan(spec, shape, options, machine, object->gemm, object->plan));
   *made = object;
   return {};
@@ -34,6 +37,7 @@ Status describe_plan(const edgeattn_plan* object, edgeattn_plan_info* info) noex
   if (object == nullptr) return is_null("plan");
   const Plan& plan = object->plan;
   const Bytes bytes = bytes_of(plan);
+  const bool own_products = std::string_view(plan.gemm_name) == builtin::kName;
   const edgeattn_plan_info known{.size = sizeof known,
                                  .prepared_bytes = bytes.prepared,
                                  .persistent_bytes = bytes.persistent,
@@ -44,7 +48,8 @@ Status describe_plan(const edgeattn_plan* object, edgeattn_plan_info* info) noex
                                  .key_block = plan.key_block,
                                  .isa = static_cast<edgeattn_isa>(plan.isa),
                                  .budget_reduced_keys = plan.budget_reduced_keys,
-                                 .precision = static_cast<edgeattn_precision>(plan.precision)};
+                                 .precision = static_cast<edgeattn_precision>(plan.precision),
+                                 .gemm = own_products ? EDGEATTN_GEMM_BUILTIN : EDGEATTN_GEMM_XNNPACK};
   return write_struct("info", &known, sizeof known, EDGEATTN_SIZE_UP_TO(edgeattn_plan_info, budget_reduced_keys),
                       Cut::kAllowed, info);
 }

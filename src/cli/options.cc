@@ -17,6 +17,7 @@ constexpr auto kLayouts = {Layout::kNchw, Layout::kNhwc};
 constexpr auto kPrecisions = {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8};
 constexpr auto kOutputDtypes = {io::Dtype::kF32, io::Dtype::kF16, io::Dtype::kBf16};
 constexpr auto kIsas = {Isa::kAuto, Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kNeon};
+constexpr auto kGemms = {GemmChoice::kAuto, GemmChoice::kXnnpack, GemmChoice::kBuiltin};
 
 /// As `--output-dtype` spells it.
 const char* to_string(io::Dtype dtype) {
@@ -126,6 +127,8 @@ void add_block_options(CLI::App& command, BlockOptions& options) {
       ->type_name("N")
       ->check(whole_number());
   command.add_option("--isa", options.isa, "instruction set of the kernels; default auto")->check(one_of(kIsas));
+  command.add_option("--gemm", options.gemm, "who multiplies matrices; default auto: XNNPACK where it works")
+      ->check(one_of(kGemms));
   command.add_option("--scratch-budget", options.scratch_budget, "most bytes of scratch; default 0, no limit")
       ->type_name("BYTES")
       ->check(whole_number());
@@ -187,6 +190,8 @@ PlanOptions plan_options(const BlockOptions& options, const Machine& machine) {
           .query_tile = query_tile,
           .key_block = key_block};
 }
+
+GemmChoice gemm_choice(const BlockOptions& options) { return named(kGemms, options.gemm); }
 
 Spec spec_without_weights(const BlockOptions& options, std::size_t channels) {
   Spec spec;

@@ -25,6 +25,7 @@ struct BlockOptions {
   std::size_t threads = 1;
   std::string isa = "auto";
   std::string precision = "f32";
+  std::string gemm = "auto";
   std::size_t scratch_budget = 0;
   std::optional<std::size_t> l2_bytes;
   std::string tile;
@@ -71,6 +72,7 @@ struct PixelOption {
 PixelOption parse_pixel(const std::string& text);
 
 PlanOptions plan_options(const BlockOptions& options, const Machine& machine);
+GemmChoice gemm_choice(const BlockOptions& options);
 
 /// The spec of a block that comes from no file.
 Spec spec_without_weights(const BlockOptions& options, std::size_t channels);

@@ -44,6 +44,7 @@ std::string json_report(const Outcome& outcome) {
       .add("threads", plan.threads)
       .add("isa", to_string(plan.isa))
       .add("precision", to_string(plan.precision))
+      .add("gemm", plan.gemm_name)
       .add("norm", to_string(plan.spec.norm))
       .add_json("groups", or_null(plan.spec.norm == Norm::kGroup, plan.spec.groups))
       .add_json("eps", or_null(plan.spec.norm != Norm::kNone, plan.spec.eps))

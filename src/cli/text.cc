@@ -27,7 +27,7 @@ std::string describe_run(const Plan& plan) {
 
 std::string describe(const Plan& plan) {
   const auto text = [](std::size_t value) { return std::to_string(value); };
-  std::string line = describe_run(plan) + ", " + to_string(plan.precision) + "; tiles of " + text(plan.query_tile) +
+  std::string line = describe_run(plan) + ", " + to_string(plan.precision) + ", " + plan.gemm_name + "; tiles of " + text(plan.query_tile) +
                      " queries by " + text(plan.key_block) + " keys";
   if (plan.operand_sets > 1) line += ", " + text(plan.operand_sets) + " sets of operands";
   if (plan.budget_reduced_keys) line += " (fewer keys than without the budget: sums have another order)";

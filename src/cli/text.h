@@ -17,7 +17,7 @@ std::string significant(double value, int digits);
 /// "batch 2, 64 channels, 16 x 16 pixels, nchw; 1 thread, avx2".
 std::string describe_run(const Plan& plan);
 
-/// The same, and ", f32; tiles of 126 queries by 256 keys".
+/// The same, and ", f32, XNNPACK 2022; tiles of 126 queries by 256 keys".
 std::string describe(const Plan& plan);
 
 /// "gn with 32 groups, eps 1e-05", and what is unusual of the rest: ", 4 heads, no residual, output over 1.41421".

@@ -5,6 +5,7 @@
 
 #include "edgeattn/machine.h"
 #include "edgeattn/status.h"
+#include "kernels.h"
 #include "thread_sanitizer.h"
 
 namespace edgeattn {
@@ -15,31 +16,49 @@ struct OperatorShape {
   std::size_t outputs = 0;
   std::size_t input_stride = 0;
   std::size_t output_stride = 0;
+  std::size_t nr = 0;  ///< of the operand's PanelLayout, which the built-in GEMM has to be told
 };
+
+constexpr OperatorShape shape_of(const PanelLayout& operand, std::size_t input_stride, std::size_t output_stride) noexcept {
+  return {.inputs = operand.inputs,
+          .outputs = operand.outputs,
+          .input_stride = input_stride,
+          .output_stride = output_stride,
+          .nr = operand.nr};
+}
 
 /// Bytes that XNNPACK may read past the end of an input.
 inline constexpr std::size_t kInputPaddingBytes = 16;
 
-/// An XNNPACK fully connected operator inside the caller's memory. It owns no packed operand: each call is told which one
-/// to multiply with, so one operator serves every operand of its shape. A handle: copies mean the same operator.
+/// A fully connected operator inside the caller's memory, of XNNPACK or built in. It owns no packed operand: each call is told
+/// which one to multiply with, so one operator serves every operand of its shape. A handle: copies mean the same operator.
 struct Operator {
-  void* object = nullptr;          ///< xnn_operator_t
-  const void** operand = nullptr;  ///< where the operator looks for its packed operand
+  void* object = nullptr;          ///< xnn_operator_t, or what the built-in GEMM keeps
+  const void** operand = nullptr;  ///< where XNNPACK's operator looks for its packed operand; null for a built-in one
 #if EDGEATTN_TSAN
-  OperatorShape shape = {};        ///< what of its arguments a product touches
+  OperatorShape shape = {};        ///< what of its arguments a product of XNNPACK touches
 #endif
 };
 
-/// The name that gemm_traits gives in Gemm::name.
-const char* gemm_name() noexcept;
+/// Where operators come from.
+struct GemmSource {
+  gemm_fn* kernel = nullptr;       ///< of the built-in GEMM; null for XNNPACK
+  std::size_t operand_offset = 0;  ///< gemm.operand_offset
+};
+
+/// The source of a plan's operators.
+///
+/// @param name  gemm.name
+/// @param best  the processor's best kernels
+/// kMismatch if this build has no GEMM of that name.
+Status find_gemm(const char* name, std::size_t operand_offset, const Kernels& best, GemmSource& source) noexcept;
 
 /// Creates an operator.
 ///
-/// @param operand_offset  gemm.operand_offset
 /// @param object  gemm.operator_bytes, aligned to 64; the operator lives there, and is gone when that memory is reused
 /// @param work    if gemm.packs_at_creation, room for one packed operand of this shape, aligned to 64: overwritten
-/// Thread-safe. kGemm when XNNPACK refuses, or would keep memory elsewhere.
-Status create_operator(const OperatorShape& shape, std::size_t operand_offset, std::span<std::byte> object,
+/// Thread-safe. kGemm when XNNPACK refuses, or would keep memory elsewhere, and when `object` is too small.
+Status create_operator(const OperatorShape& shape, const GemmSource& source, std::span<std::byte> object,
                        std::span<std::byte> work, Operator& op) noexcept;
 
 /// Multiplies `rows` ≥ 1 rows with `operand` (packed in this shape's PanelLayout) on the calling thread.
@@ -49,5 +68,8 @@ Status create_operator(const OperatorShape& shape, std::size_t operand_offset, s
 /// @return false if XNNPACK refused, which a created operator gives no cause for
 /// One call at a time on one operator.
 bool run_operator(const Operator& op, const float* operand, std::size_t rows, const float* input, float* output) noexcept;
+
+/// Whether a packed operand of so many elements can be: kInvalidArgument if not, or beyond `most` with the padding of any layout.
+Status check_operand_size(std::size_t inputs, std::size_t outputs, std::size_t most) noexcept;
 
 }  // namespace edgeattn

@@ -18,6 +18,7 @@ JsonObject plan_object(const Plan& plan) {
       .add("threads", plan.threads)
       .add("isa", to_string(plan.isa))
       .add("precision", to_string(plan.precision))
+      .add("gemm", plan.gemm_name)
       .add_json("tile", JsonObject().add("bq", plan.query_tile).add("bk", plan.key_block).text())
       .add("operand_sets", plan.operand_sets);
 }

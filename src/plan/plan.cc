@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "gemm/builtin.h"
 #include "kernels.h"
 #include "plan/isa.h"
 #include "plan/memory_map.h"
@@ -123,7 +124,7 @@ Status plan(const Spec& spec, const Shape& shape, const PlanOptions& options, co
   plan.threads = options.threads;
   plan.machine = machine;
   plan.precision = options.precision;
-  plan.gemm_name = gemm.name;
+  plan.gemm_name = plan.precision == Precision::kFloat32 ? gemm.name : builtin::kName;
   plan.operator_bytes = gemm.operator_bytes;
   plan.operand_offset = gemm.operand_offset;
   plan.channel_stride = sizes::round_up(spec.channels, 16);

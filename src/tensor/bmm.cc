@@ -146,19 +146,17 @@ Status plan(const BmmShape& shape, const Gemm& gemm, BmmPlan& plan, Isa isa) noe
 
 Status bind(const BmmPlan& plan, std::span<std::byte> persistent, std::span<std::byte> scratch, Bmm& gemm) noexcept {
   if (plan.scratch_bytes == 0) return Status::error(StatusCode::kInvalidArgument, "the plan is empty");
-  if (plan.gemm_name != std::string_view(gemm_name()))
-    return Status::error(StatusCode::kMismatch, "the plan was made for the GEMMs of '", plan.gemm_name, "', not for ",
-                         gemm_name());
+  Kernels best;
+  GemmSource source;
+  EDGEATTN_TRY(tensor_kernels(Isa::kAuto, best));
+  EDGEATTN_TRY(find_gemm(plan.gemm_name, plan.operand_offset, best, source));
   Isa isa = Isa::kScalar;
   EDGEATTN_TRY(tensor_isa(plan.isa, isa));
   EDGEATTN_TRY(check_span("persistent", persistent, plan.persistent_bytes));
   EDGEATTN_TRY(check_span("scratch", scratch, plan.scratch_bytes));
   Operator op;
-  EDGEATTN_TRY(create_operator({.inputs = plan.shape.inner,
-                                .outputs = plan.shape.columns,
-                                .input_stride = plan.shape.inner,
-                                .output_stride = plan.shape.columns},
-                               plan.operand_offset, persistent.first(plan.operator_bytes), scratch.first(plan.tile_offset), op));
+  EDGEATTN_TRY(create_operator(shape_of(plan.operand, plan.shape.inner, plan.shape.columns), source,
+                               persistent.first(plan.operator_bytes), scratch.first(plan.tile_offset), op));
   gemm.plan_ = plan;
   gemm.operator_ = op.object;
   gemm.operand_ = op.operand;

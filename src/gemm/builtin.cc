@@ -1,0 +1,78 @@
+#include "gemm/builtin.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <new>
+
+#include "plan/isa.h"
+#include "plan/sizes.h"
+
+namespace edgeattn {
+namespace builtin {
+namespace {
+
+/// What an operator's memory holds.
+struct Object {
+  OperatorShape shape;
+  gemm_fn* kernel;
+};
+
+constexpr std::size_t kOperatorBytes = 64;
+static_assert(sizeof(Object) <= kOperatorBytes);
+
+/// The panels that gemm of kSet is fastest with, but no wider than the outputs need.
+template <KernelSet kSet>
+Status layout_for(std::size_t inputs, std::size_t outputs, PanelLayout& layout) noexcept {
+  constexpr std::size_t kUnit = 16;
+  EDGEATTN_TRY(check_operand_size(inputs, outputs, static_cast<std::size_t>(PTRDIFF_MAX) / (4 * sizeof(float))));
+  const std::size_t nr = std::min(gemm_tile(kSet).columns, sizes::round_up(outputs, kUnit));
+  layout = {.inputs = inputs, .outputs = outputs, .nr = static_cast<std::uint32_t>(nr)};
+  return {};
+}
+
+auto* layout_of(KernelSet set) noexcept {
+  switch (set) {
+    case KernelSet::kAvx2: return layout_for<KernelSet::kAvx2>;
+    case KernelSet::kAvx512: return layout_for<KernelSet::kAvx512>;
+    case KernelSet::kNeon: return layout_for<KernelSet::kNeon>;
+    case KernelSet::kScalar: break;
+  }
+  return layout_for<KernelSet::kScalar>;
+}
+
+}  // namespace
+
+Status create_operator(const OperatorShape& shape, gemm_fn* kernel, std::span<std::byte> object, Operator& op) noexcept {
+  if (object.size() < kOperatorBytes)
+    return Status::error(StatusCode::kGemm, kName, ": an operator takes ", kOperatorBytes, " bytes, given ", object.size());
+  op = {.object = ::new (object.data()) Object{.shape = shape, .kernel = kernel}};
+  return {};
+}
+
+void run_operator(const Operator& op, const float* operand, std::size_t rows, const float* input, float* output) noexcept {
+  const auto& object = *static_cast<const Object*>(op.object);
+  object.kernel({.input = input,
+                 .input_stride = object.shape.input_stride,
+                 .rows = rows,
+                 .inputs = object.shape.inputs,
+                 .operand = operand,
+                 .nr = object.shape.nr,
+                 .outputs = object.shape.outputs,
+                 .output = output,
+                 .output_stride = object.shape.output_stride});
+}
+
+}  // namespace builtin
+
+Status builtin_gemm(const Machine& machine, Gemm& gemm) noexcept {
+  Isa best = Isa::kScalar;
+  EDGEATTN_TRY(choose_isa(Isa::kAuto, machine, best));
+  const KernelSet set = kernel_set(best);
+  gemm = {.probe = builtin::layout_of(set),
+          .operator_bytes = builtin::kOperatorBytes,
+          .mr = gemm_tile(set).rows,
+          .name = builtin::kName};
+  return {};
+}
+
+}  // namespace edgeattn
