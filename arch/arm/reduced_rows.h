@@ -93,8 +93,8 @@ inline int32_t quantize_row(const float* row, const float* center, size_t channe
 }
 
 template <bool kCentered>
-inline void quantize(const float* rows, const float* center, size_t count, size_t channels, size_t stride, uint8_t flip, uint8_t* out,
-                     size_t out_stride, float* scales, int32_t* sums) {
+inline void quantize(const float* rows, const float* center, size_t count, size_t channels, size_t stride, uint8_t flip,
+                     uint8_t* out, size_t out_stride, float* scales, int32_t* sums) {
   for (size_t i = 0; i < count; ++i, rows += stride, out += out_stride) {
     const float most = largest_magnitude<kCentered>(rows, center, channels);
     const bool vanishes = most < kSmallestQuantized;
@@ -107,8 +107,8 @@ inline void quantize(const float* rows, const float* center, size_t count, size_
 
 }  // namespace
 
-void EDGEATTN_KERNEL(round_rows)(const float* rows, const float* row_sum, size_t count, size_t channels, size_t stride, Half* out,
-                                 size_t out_stride) {
+void EDGEATTN_KERNEL(round_rows)(const float* rows, const float* row_sum, size_t count, size_t channels, size_t stride,
+                                 Half* out, size_t out_stride) {
   for (size_t i = 0; i < count; ++i, rows += stride, out += out_stride) {
     const Vec factor = broadcast(row_sum == nullptr ? 1 : 1 / row_sum[i]);
     for_eights(channels, [&](size_t c, auto low, auto high) {
