@@ -32,7 +32,7 @@ inline int8x16_t to_bytes(const Vec (&v)[4]) {
   return vcombine_s8(vqmovn_s16(vcombine_s16(narrow[0], narrow[1])), vqmovn_s16(vcombine_s16(narrow[2], narrow[3])));
 }
 
-/// Four vectors of a row less its center, zeros past `count` elements. Both point at the first.
+/// Four vectors of a row less its center, both from their first element on; zeros past `count` of them.
 template <bool kCentered>
 [[gnu::always_inline]] inline void load_centered(const float* row, const float* center, size_t count, Vec (&v)[4]) {
   const auto load_vector = [&](size_t i, auto mask) {
