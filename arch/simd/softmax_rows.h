@@ -71,8 +71,8 @@ inline float weights_and_sum(const float* row, size_t keys, float max, Element* 
 /// softmax_fn, with weights of any type that store() knows in `out`, which may be `scores`. Four rows at a time. A score of NaN or
 /// inf turns its weight into NaN and so the sum; -inf would pass as a weight of 0, and is caught by the minimum.
 template <class Element>
-inline void softmax_rows(const float* scores, size_t rows, size_t keys, size_t stride, float* row_max, float* row_sum,
-                         float* rescale, Element* out, size_t out_stride) {
+[[gnu::always_inline]] inline void softmax_rows(const float* scores, size_t rows, size_t keys, size_t stride, float* row_max,
+                                                float* row_sum, float* rescale, Element* out, size_t out_stride) {
   for (size_t first = 0; first < rows; first += kSoftmaxRows) {
     const size_t live = smaller_of(rows - first, kSoftmaxRows);
     const float* const block = scores + first * stride;
