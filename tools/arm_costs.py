@@ -35,7 +35,7 @@ KERNELS = (
     ("pack", "pack", ("pack_neon", "pack_blocks"), TURN, 2, ("st", 2)),
     ("unpack_rows", "project", ("unpack_rows_neon",), r"^ldr\s+q", 1, ("st", 1)),
     ("softmax: extremes", "softmax", ("extremes",), r"^fmaxnm\s", 4, ("ld", 1)),
-    ("softmax: powers", "softmax", ("softmax_rows", "weights_and_sum"), FUSED, 12, ("st", 1)),
+    ("softmax: powers", "softmax", ("softmax_neon", "weights_and_sum"), FUSED, 12, ("st", 1)),
     ("accumulate", "mix", ("accumulate_neon",), FUSED, 1, ("st", 1)),
     ("normalize_rows", "mix", ("normalize_rows_neon",), r"^fmul\s", 1, ("st", 1)),
     ("poison_rows", "transpose", ("poison_rows_neon",), FUSED, 1, ("ld", 1)),
