@@ -37,7 +37,7 @@ def reduced_libraries():
 
 
 def test_softmax_raises_whole_vectors():
-    loops = [loop for loop in loops_of(CODE, "softmax_rows", "weights_and_sum") if count(loop, POWER_STEP) >= DEGREE]
+    loops = [loop for loop in loops_of(CODE, "softmax_neon", "weights_and_sum") if count(loop, POWER_STEP) >= DEGREE]
     assert loops, "no loop with a power's fused multiply-adds"
     assert max(count(loop, POWER_STEP) for loop in loops) >= 2 * DEGREE, "no loop raises vectors side by side"
     for loop in loops:

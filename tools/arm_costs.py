@@ -35,7 +35,7 @@ KERNELS = (
     ("pack", "pack", ("pack_neon", "pack_blocks"), TURN, 2, ("st", 2)),
     ("unpack_rows", "project", ("unpack_rows_neon",), r"^ldr\s+q", 1, ("st", 1)),
     ("softmax: extremes", "softmax", ("extremes",), r"^fmaxnm\s", 4, ("ld", 1)),
-    ("softmax: powers", "softmax", ("softmax_rows", "weights_and_sum"), FUSED, 12, ("st", 1)),
+    ("softmax: powers", "softmax", ("softmax_neon", "weights_and_sum"), FUSED, 12, ("st", 1)),
     ("accumulate", "mix", ("accumulate_neon",), FUSED, 1, ("st", 1)),
     ("normalize_rows", "mix", ("normalize_rows_neon",), r"^fmul\s", 1, ("st", 1)),
     ("poison_rows", "transpose", ("poison_rows_neon",), FUSED, 1, ("ld", 1)),
@@ -87,11 +87,12 @@ def gemm_loops(code):
 
 def reduced_table(build, mca, gemms):
     """The products of reduced precision, a multiply-add, and the best of XNNPACK's in float32."""
-    head = ["product", "set", "multiply-adds a step", "instructions a step", "a multiply-add"]
-    rows = [["float32, XNNPACK's FMLA", "neon", "", "", ""] + [f"{min(cycles(mca, pipelines, loop) / products for loop, products in gemms):.3f}"
-                                                 for _, pipelines, _ in REDUCED_CORES]]
+    head = ["product", "set", "multiply-adds a step", "instructions a step", "instructions a multiply-add"]
+    best = [min(cycles(mca, pipelines, loop) / products for loop, products in gemms) for _, pipelines, _ in REDUCED_CORES]
+    rows = [["float32, XNNPACK's FMLA", "neon", "", "", ""] + [f"{least:.3f}" for least in best]]
     for product, (set_name, step, times, each) in PRODUCTS.items():
-        loop = product_loop(functions(f"{TRIPLET}-objdump", build / f"build/arch/libedgeattn_reduced_{set_name}.a"), step, times)
+        library = build / f"build/arch/libedgeattn_reduced_{set_name}.a"
+        loop = product_loop(functions(f"{TRIPLET}-objdump", library), step, times)
         if not loop:
             sys.exit(f"arm_costs.py: no loop of {product} found in the library")
         row = [product, set_name, str(times * each), str(len(loop)), f"{len(loop) / (times * each):.3f}"]
@@ -138,7 +139,8 @@ def report(build, mca):
     parts = ["Cycles an element (of the image, of the scores or of the tile), one core:",
              table(["kernel", "phase"] + [core for _, core, _ in BOARDS], rows)]
 
-    parts += ["Products of reduced precision: instructions of the inner loop of a whole tile, and cycles a multiply-add, one core:",
+    parts += ["Products of reduced precision: instructions of the inner loop of a whole tile, and cycles a multiply-add, one "
+              "core:",
               reduced_table(build, mca, gemms)]
 
     shares, tiles, worst = [], [], 0

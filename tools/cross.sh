@@ -36,8 +36,8 @@ tools/build.sh "cross/$arch/build" --cross-file "$base/sysroot.ini" --cross-file
   --buildtype=release --prefix=/usr/local --libdir=lib -Dpkgconfig.relocatable=true \
   -Dtests=enabled -Dbench=disabled -Dwerror=$werror
 
-# What depends on the core are the products of XNNPACK, so the other cores have the tests of blocks alone, and not of scalar ones;
-# and the kernels of reduced precision, which a core runs if it has their instructions. QEMU's `max` has all, and is no board's.
+# What depends on the core are the products of XNNPACK, so the other cores have the tests of blocks alone, and not of scalar ones.
+# The kernels of reduced precision run on those that have the instructions: QEMU's `max`, which is no board's, has all.
 logs=()
 status=0
 suites=()

@@ -30,6 +30,7 @@ namespace edgeattn {
 namespace {
 
 // Not by intrinsics: gcc 12 makes two instructions of vfmaq_laneq_f16, and copies the sums of vdotq_laneq_s32 back and forth.
+
 /// sums += the dot products of `columns` with group kGroup of `row`.
 template <size_t kGroup>
 inline void add_products(int32x4_t& sums, int8x16_t columns, int8x16_t row) {
@@ -46,8 +47,8 @@ constexpr size_t kGroups = kStep / kTraits.int8_group;
 
 /// Adds the products of `count` groups, kGroups at most, to the sums of each row.
 template <size_t kRows>
-[[gnu::always_inline]] inline void add_groups(int32x4_t (&sums)[kRows][kQuads], const uint8_t* const (&rows)[kRows], size_t first,
-                                              const uint8_t* columns, size_t count) {
+[[gnu::always_inline]] inline void add_groups(int32x4_t (&sums)[kRows][kQuads], const uint8_t* const (&rows)[kRows],
+                                              size_t first, const uint8_t* columns, size_t count) {
   int8x16_t input[kRows];
   for (size_t i = 0; i < kRows; ++i) input[i] = vreinterpretq_s8_u8(vld1q_u8(rows[i] + first * kTraits.int8_group));
   for_constants<kGroups>([&](auto group) __attribute__((always_inline)) {

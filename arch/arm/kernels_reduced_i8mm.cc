@@ -32,6 +32,7 @@ namespace edgeattn {
 namespace {
 
 // Not by intrinsics, whose sums gcc 12 copies back and forth.
+
 /// sums += [row 0 · column 0, row 0 · column 1, row 1 · column 0, row 1 · column 1].
 inline void add_products(int32x4_t& sums, uint8x16_t rows, uint8x16_t columns) {
   asm("smmla %0.4s, %1.16b, %2.16b" : "+w"(sums) : "w"(rows), "w"(columns));

@@ -115,8 +115,8 @@ void EDGEATTN_KERNEL(pack_rows)(const Half* rows, size_t count, size_t channels,
   }
 }
 
-void EDGEATTN_KERNEL(unpack_half_rows)(const ReducedPanels& values, size_t first_token, size_t count, size_t channels, Half* out,
-                                       size_t out_stride) {
+void EDGEATTN_KERNEL(unpack_half_rows)(const ReducedPanels& values, size_t first_token, size_t count, size_t channels,
+                                       Half* out, size_t out_stride) {
   for (size_t c = 0; c < channels; c += kEight) {
     for (size_t t = 0; t < count;) {
       const size_t skipped = (first_token + t) % kTokens;

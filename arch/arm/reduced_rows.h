@@ -32,7 +32,7 @@ inline int8x16_t to_bytes(const Vec (&v)[4]) {
   return vcombine_s8(vqmovn_s16(vcombine_s16(narrow[0], narrow[1])), vqmovn_s16(vcombine_s16(narrow[2], narrow[3])));
 }
 
-/// Four vectors of a row less its center, zeros past `count` elements. Both point at the first.
+/// Four vectors of a row less its center, both from their first element on; zeros past `count` of them.
 template <bool kCentered>
 [[gnu::always_inline]] inline void load_centered(const float* row, const float* center, size_t count, Vec (&v)[4]) {
   const auto load_vector = [&](size_t i, auto mask) {
@@ -93,8 +93,8 @@ inline int32_t quantize_row(const float* row, const float* center, size_t channe
 }
 
 template <bool kCentered>
-inline void quantize(const float* rows, const float* center, size_t count, size_t channels, size_t stride, uint8_t flip, uint8_t* out,
-                     size_t out_stride, float* scales, int32_t* sums) {
+inline void quantize(const float* rows, const float* center, size_t count, size_t channels, size_t stride, uint8_t flip,
+                     uint8_t* out, size_t out_stride, float* scales, int32_t* sums) {
   for (size_t i = 0; i < count; ++i, rows += stride, out += out_stride) {
     const float most = largest_magnitude<kCentered>(rows, center, channels);
     const bool vanishes = most < kSmallestQuantized;
@@ -107,8 +107,8 @@ inline void quantize(const float* rows, const float* center, size_t count, size_
 
 }  // namespace
 
-void EDGEATTN_KERNEL(round_rows)(const float* rows, const float* row_sum, size_t count, size_t channels, size_t stride, Half* out,
-                                 size_t out_stride) {
+void EDGEATTN_KERNEL(round_rows)(const float* rows, const float* row_sum, size_t count, size_t channels, size_t stride,
+                                 Half* out, size_t out_stride) {
   for (size_t i = 0; i < count; ++i, rows += stride, out += out_stride) {
     const Vec factor = broadcast(row_sum == nullptr ? 1 : 1 / row_sum[i]);
     for_eights(channels, [&](size_t c, auto low, auto high) {

@@ -3,8 +3,8 @@
 #include "../simd/for_lanes.h"
 #include "reduced_panels.h"
 
-/// What products of 8-bit and of 16-bit rows share: tiles of kMr rows by the kNr columns of a panel, both named by the including
-/// source. Overloads tell the products apart.
+/// What products of 8-bit and of 16-bit rows share: tiles of kMr rows by the kNr columns of a panel, both named by the
+/// including source. Overloads tell the products apart.
 namespace edgeattn {
 namespace {
 

@@ -9,8 +9,8 @@ namespace edgeattn {
 inline constexpr ReducedTraits kDotprodTraits = {
     .nr = 8, .mr = 8, .half_group = 2, .int8_group = 4, .flip = 0, .half_is_fp16 = true};
 
-/// Accumulators of 4 rows and 16 columns, two by two: 16 vectors. Rows are put together in pairs while they are multiplied, with one
-/// instruction for every eight products of 4 by 16, for every four of 8 by 8.
+/// Accumulators of 4 rows and 16 columns, two by two: 16 vectors. The wider the tile, the fewer instructions put rows together in
+/// pairs: here one for every eight that multiply, where 8 by 8 would need two.
 inline constexpr ReducedTraits kI8mmTraits = {
     .nr = 16, .mr = 4, .half_group = 8, .int8_group = 8, .flip = 0, .half_is_fp16 = false};
 
