@@ -14,9 +14,9 @@ namespace {
 using io::BlockWeights;
 using io::ExactOutput;
 
-constexpr double kLargestError = 1e-12;  ///< over the largest |y|
+constexpr double kLargestError = 1e-13;  ///< over the largest |y|
 /// A and M are rounded to float32 once.
-constexpr double kLargestFoldedError = 1e-5;
+constexpr double kLargestFoldedError = 1e-6;
 
 ExactOutput exact(const BlockWeights& weights, const Shape& shape, Layout layout, const std::vector<float>& x, pthreadpool_t pool = nullptr) {
   ExactOutput output;
