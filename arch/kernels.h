@@ -130,7 +130,7 @@ struct PanelProduct {
   size_t rows;
   size_t inputs;
   const float* operand;   ///< panels of nr biases and `inputs` rows of nr values: PanelLayout with kr = sr = 1
-  size_t nr;              ///< a multiple of 16; on ARM 8 will do
+  size_t nr;              ///< a multiple of GemmTile::columns
   size_t outputs;
   float* output;          ///< [rows, outputs], row stride `output_stride`
   size_t output_stride;

@@ -9,6 +9,7 @@
 #include "block/parallel.h"
 #include "gemm/operator.h"
 #include "model_shapes.h"
+#include "plan/memory_map.h"
 #include "timing.h"
 
 namespace edgeattn::bench {
@@ -28,8 +29,8 @@ struct Operands {
   explicit Operands(const Plan& plan)
       : key_blocks(plan.last_key_block == plan.key_block ? plan.key_blocks : plan.key_blocks - 1),
         project(plan.projection.size() * sizeof(float)),
-        keys(key_blocks * operand_stride(plan.keys) * sizeof(float)),
-        values(key_blocks * operand_stride(plan.values) * sizeof(float)) {
+        keys(key_blocks * operand_stride(plan.keys)),
+        values(key_blocks * operand_stride(plan.values)) {
     const double deviation = 1 / std::sqrt(static_cast<double>(plan.spec.channels));
     fill(project, deviation);
     fill(keys, deviation);
@@ -62,12 +63,12 @@ class TileGemms {
     fill(scores_, 1);
   }
 
-  void project() const { multiply(ops_[0], operands_.project.floats(), input_, projected_); }
+  void project() const { multiply(ops_[0], operands_.project.bytes().data(), input_, projected_); }
   void scores(std::size_t block) const {
-    multiply(ops_[1], operands_.keys.floats() + block * operand_stride(plan_.keys), input_, scores_);
+    multiply(ops_[1], operands_.keys.bytes().data() + block * operand_stride(plan_.keys), input_, scores_);
   }
   void mix(std::size_t block) const {
-    multiply(ops_[2], operands_.values.floats() + block * operand_stride(plan_.values), scores_, mixed_);
+    multiply(ops_[2], operands_.values.bytes().data() + block * operand_stride(plan_.values), scores_, mixed_);
   }
 
  private:
@@ -83,8 +84,8 @@ class TileGemms {
     require(create_operator(shape, source, object.bytes(), work_.bytes(), op));
     return op;
   }
-  void multiply(const Operator& op, const float* operand, const Memory& input, const Memory& output) const {
-    run_operator(op, operand, plan_.query_tile, input.floats(), output.floats());
+  void multiply(const Operator& op, const std::byte* operand, const Memory& input, const Memory& output) const {
+    run_operator(op, reinterpret_cast<const float*>(operand), plan_.query_tile, input.floats(), output.floats());
   }
 
   const Plan& plan_;

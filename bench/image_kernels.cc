@@ -56,12 +56,12 @@ void time_pack(benchmark::State& state, const Kernels& kernels, const Image& ima
   const std::size_t blocks = image.tokens / block;
   const PanelLayout keys = plain_layout(image.channels, block), values = plain_layout(block, image.channels);
   const std::size_t keys_stride = operand_stride(keys), values_stride = operand_stride(values);
-  ColdPieces pieces(image.size() + blocks * (keys_stride + values_stride));
+  ColdPieces pieces(image.size() + blocks * (keys_stride + values_stride) / sizeof(float));
   const std::vector<float> zeros(image.channels), ones(image.channels, 1.0f);
   const double seconds = mean_seconds(state, [&] {
     float* const x = pieces.next();
-    float* const packed_keys = x + image.size();
-    float* const packed_values = packed_keys + blocks * keys_stride;
+    auto* const packed_keys = reinterpret_cast<std::byte*>(x + image.size());
+    std::byte* const packed_values = packed_keys + blocks * keys_stride;
     for (std::size_t b = 0; b < blocks; ++b)
       for (std::size_t first = 0; first < block; first += kStripTokens)
         kernels.pack({.x = x + (b * block + first) * image.token_stride(),

@@ -22,7 +22,7 @@ using KernelCases = std::vector<KernelCase>();
 KernelCases statistics_cases, pack_cases, add_residual_cases, transpose_cases;
 /// Kernels that work on a tile, or on one block of the weights.
 KernelCases unpack_rows_cases, exp2_cases, softmax_cases, accumulate_cases, normalize_rows_cases, poison_rows_cases;
-KernelCases fold_cases;
+KernelCases gemm_cases, fold_cases;
 
 /// The tiles of C512 64x64, C256 16x16 and C512 8x8.
 struct TileSize {

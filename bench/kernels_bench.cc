@@ -24,6 +24,7 @@ constexpr Row kRows[] = {
     {"add_residual", add_residual_cases},
     {"fold", fold_cases},
     {"transpose", transpose_cases},
+    {"gemm", gemm_cases},
 };
 static_assert(sizeof(Kernels) == std::size(kRows) * sizeof(void (*)()), "every kernel of the table needs a benchmark");
 

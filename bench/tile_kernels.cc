@@ -30,7 +30,7 @@ void time_unpack_rows(benchmark::State& state, const Kernels& kernels, const Til
   ColdPieces operands(layout.size());
   const Memory out(tile.rows * tile.channels * sizeof(float));
   const double seconds = mean_seconds(state, [&] {
-    kernels.unpack_rows(panels(layout, operands.next()), 0, tile.rows, tile.channels, out.floats(), tile.channels);
+    kernels.unpack_rows(panels(layout, reinterpret_cast<std::byte*>(operands.next())), 0, tile.rows, tile.channels, out.floats(), tile.channels);
   });
   count_floats_moved(state, 2 * tile.rows * tile.channels, seconds);
 }
@@ -89,6 +89,25 @@ void time_poison_rows(benchmark::State& state, const Kernels& kernels, const Til
   count_floats_moved(state, tile.rows * tile.channels, seconds);
 }
 
+/// The projection of a tile, on panels of a width that suits every variant.
+void time_gemm(benchmark::State& state, const Kernels& kernels, const TileSize& tile) {
+  const PanelLayout layout{.inputs = tile.channels, .outputs = tile.channels, .nr = 32};
+  const Memory input = numbers(tile.rows * tile.channels), operand = numbers(layout.size());
+  const Memory output(tile.rows * tile.channels * sizeof(float));
+  const double seconds = mean_seconds(state, [&] {
+    kernels.gemm({.input = input.floats(),
+                  .input_stride = tile.channels,
+                  .rows = tile.rows,
+                  .inputs = tile.channels,
+                  .operand = operand.floats(),
+                  .nr = layout.nr,
+                  .outputs = tile.channels,
+                  .output = output.floats(),
+                  .output_stride = tile.channels});
+  });
+  state.counters["GFLOP/s"] = static_cast<double>(2 * tile.rows * tile.channels * tile.channels) / seconds * 1e-9;
+}
+
 /// Four rows of the product of two [depth, depth] matrices, 32 columns at a time.
 void time_fold(benchmark::State& state, const Kernels& kernels, std::size_t depth) {
   constexpr std::size_t kRows = 4, kColumns = 32;
@@ -120,6 +139,7 @@ std::vector<KernelCase> normalize_rows_cases() {
   return tile_cases(&TileSize::rows_and_channels, time_normalize_rows);
 }
 std::vector<KernelCase> poison_rows_cases() { return tile_cases(&TileSize::rows_and_channels, time_poison_rows); }
+std::vector<KernelCase> gemm_cases() { return tile_cases(&TileSize::rows_and_channels, time_gemm); }
 std::vector<KernelCase> fold_cases() { return counted_cases("depth", {256, 512, 1024}, time_fold); }
 
 }  // namespace edgeattn::bench

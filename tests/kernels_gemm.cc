@@ -10,11 +10,8 @@
 namespace edgeattn::test {
 namespace {
 
-#if defined(__aarch64__) || defined(__arm__)
-constexpr std::initializer_list<std::uint32_t> kPanelWidths = {8, 16, 24, 32, 64};
-#else
+/// Widths of panels, of which those are tried that both the instruction set and the scalar kernels take.
 constexpr std::initializer_list<std::uint32_t> kPanelWidths = {16, 32, 48, 64};
-#endif
 
 /// One product, whose rows are apart by a gap of canaries. What the operand holds past the last output are NaNs.
 struct Product {
@@ -124,6 +121,7 @@ void check_gemm(const Kernels& kernels, Findings& findings) {
     check_product(kernels, product, findings);
   };
   for (std::uint32_t nr : kPanelWidths) {
+    if (nr % std::max(gemm_tile(kernel_set()).columns, gemm_tile(KernelSet::kScalar).columns) != 0) continue;
     for (std::size_t rows = 1; rows <= 14; ++rows)
       for (std::size_t outputs = 1; outputs <= nr + kEveryTail; ++outputs)
         if (!sample() || (rows + outputs) % 5 == 0) check(rows, 1 + (rows + 3 * outputs) % 9, outputs, nr);

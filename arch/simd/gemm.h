@@ -40,12 +40,14 @@ template <size_t kFirst, size_t kLast, size_t kRows, size_t kVectors>
   if constexpr (kFirst < kLast) add_products<kFirst + 1, kLast>(inputs, weights + nr, nr, sums);
 }
 
-/// Rows of the product by vectors of one panel, all in registers: at `output`, of which `live` columns are stored.
+/// Rows of the product by kGemmVectors vectors of one panel, all in registers: at `output`, of which `live` columns are stored. Never
+/// inlined: its loop takes all registers.
 ///
 /// @param panel  the biases of the first vector
-template <size_t kRows, size_t kVectors>
-[[gnu::always_inline]] inline void multiply_block(const PanelProduct& product, const float* input, const float* panel,
+template <size_t kRows>
+[[gnu::noinline]] void multiply_block(const PanelProduct& product, const float* input, const float* panel,
                                                   float* output, size_t live) {
+  constexpr size_t kVectors = kGemmVectors;
   Vec sums[kRows][kVectors];
 #pragma GCC unroll 16
   for (size_t v = 0; v < kVectors; ++v) {
@@ -79,21 +81,11 @@ template <size_t kRows, size_t kVectors>
   for (size_t r = 0; r < kRows; ++r) {
     float* const row = output + r * product.output_stride;
 #pragma GCC unroll 16
-    for (size_t v = 0; v + 1 < kVectors; ++v) store(row + v * kLanes, sums[r][v], All{});
-    constexpr size_t kLast = kVectors - 1;
-    if (whole) store(row + kLast * kLanes, sums[r][kLast], All{});
-    else store(row + kLast * kLanes, sums[r][kLast], lanes(0, live - kLast * kLanes));
+    for (size_t v = 0; v < kVectors; ++v) {
+      if (whole) store(row + v * kLanes, sums[r][v], All{});
+      else if (live > v * kLanes) store(row + v * kLanes, sums[r][v], lanes(0, smaller_of(live - v * kLanes, kLanes)));
+    }
   }
-}
-
-/// As many vectors as `live` columns take. Never inlined: its loop takes all registers.
-template <size_t kRows, size_t kVectors>
-[[gnu::noinline]] void multiply_panel(const PanelProduct& product, const float* input, const float* panel, float* output,
-                                      size_t live) {
-  if constexpr (kVectors > 1) {
-    if (live <= (kVectors - 1) * kLanes) return multiply_panel<kRows, kVectors - 1>(product, input, panel, output, live);
-  }
-  multiply_block<kRows, kVectors>(product, input, panel, output, live);
 }
 
 /// `rows` ≤ kRows rows of the product, over all panels.
@@ -108,8 +100,8 @@ void multiply_rows(const PanelProduct& product, size_t rows, const float* input,
   for (size_t first = 0; first < product.outputs; first += product.nr, panel += panel_stride) {
     const size_t columns = smaller_of(product.nr, product.outputs - first);
     for (size_t column = 0; column < columns; column += kColumns)
-      multiply_panel<kRows, kGemmVectors>(product, input, panel + column, output + first + column,
-                                          smaller_of(columns - column, kColumns));
+      multiply_block<kRows>(product, input, panel + column, output + first + column,
+                            smaller_of(columns - column, kColumns));
   }
 }
 

@@ -49,8 +49,8 @@ template <bool kStreamed>
   }
 }
 
-/// Any number of rows and columns, without a band that would suit them.
-inline void edge(const Transposition& to, size_t rows, size_t columns) {
+/// Any number of rows and columns, without a band that would suit them. Never inlined, for it is large.
+[[gnu::noinline]] void edge(const Transposition& to, size_t rows, size_t columns) {
   const size_t whole_rows = rows - rows % kLanes;
   const size_t live_rows = kQuickMaskedStores ? rows : whole_rows;
   for_lanes(live_rows, [&](size_t row, auto row_mask) {

@@ -15,19 +15,19 @@ namespace edgeattn {
 template <class Body>
 void for_each_slot(pthreadpool_t pool, std::size_t slots, Body&& body) noexcept {
   // In two places: in one, ThreadSanitizer would take the end of a slot for something that the start of another waits for.
-  struct Region {
+  struct Task {
     std::remove_reference_t<Body>& body;
     char begun = 0, ended = 0;
-  } region{body};
+  } task{body};
   const auto worker = [](void* context, std::size_t slot) {
-    auto& in = *static_cast<Region*>(context);
+    auto& in = *static_cast<Task*>(context);
     tsan::acquire(&in.begun);
     in.body(slot);
     tsan::release(&in.ended);
   };
-  tsan::release(&region.begun);
-  pthreadpool_parallelize_1d(pool, worker, &region, slots, PTHREADPOOL_FLAG_DISABLE_DENORMALS);
-  tsan::acquire(&region.ended);
+  tsan::release(&task.begun);
+  pthreadpool_parallelize_1d(pool, worker, &task, slots, PTHREADPOOL_FLAG_DISABLE_DENORMALS);
+  tsan::acquire(&task.ended);
 }
 
 /// Who shares a piece of work: `slots` slots from `first` on, as tasks on `pool`, or on the calling thread.

@@ -20,13 +20,11 @@ struct Object {
 constexpr std::size_t kOperatorBytes = 64;
 static_assert(sizeof(Object) <= kOperatorBytes);
 
-/// The panels that gemm of kSet is fastest with, but no wider than the outputs need.
+/// The panels that gemm of kSet is made for.
 template <KernelSet kSet>
 Status layout_for(std::size_t inputs, std::size_t outputs, PanelLayout& layout) noexcept {
-  constexpr std::size_t kUnit = 16;
   EDGEATTN_TRY(check_operand_size(inputs, outputs, static_cast<std::size_t>(PTRDIFF_MAX) / (4 * sizeof(float))));
-  const std::size_t nr = std::min(gemm_tile(kSet).columns, sizes::round_up(outputs, kUnit));
-  layout = {.inputs = inputs, .outputs = outputs, .nr = static_cast<std::uint32_t>(nr)};
+  layout = {.inputs = inputs, .outputs = outputs, .nr = static_cast<std::uint32_t>(gemm_tile(kSet).columns)};
   return {};
 }
 
