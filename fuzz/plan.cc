@@ -80,6 +80,7 @@ Shape any_shape(FuzzedDataProvider& input) { return {size_up_to(input, 5), size_
 PlanOptions any_options(FuzzedDataProvider& input) {
   return {.layout = input.ConsumeBool() ? Layout::kNchw : Layout::kNhwc,
           .threads = size_up_to(input, 9),
+          .precision = input.PickValueInArray({Precision::kFloat32, Precision::kBfloat16, Precision::kInt8}),
           .scratch_budget_bytes = input.ConsumeBool() ? 0 : size_of_any_scale(input),
           .query_tile = input.ConsumeBool() ? 0 : size_up_to(input, 100),
           .key_block = input.ConsumeBool() ? 0 : size_up_to(input, 300)};
@@ -88,9 +89,10 @@ PlanOptions any_options(FuzzedDataProvider& input) {
 /// Less than this no plan can do with: operands of all tokens, and one tile of four queries for each thread.
 Wide least_scratch(const Plan& plan) {
   const Wide tokens = plan.shape.tokens(), channels = plan.spec.channels;
-  const Wide operands = plan.operand_sets * 2 * tokens * channels;
-  const Wide tile = std::min<Wide>(tokens, 4) * (2 * channels + std::max(plan.key_block, plan.last_key_block));
-  return sizeof(float) * (operands + plan.threads * tile);
+  const Wide element_bytes = plan.keys.element_bytes + plan.values.element_bytes;
+  const Wide rows = plan.precision == Precision::kFloat32 ? 2 : 1;
+  const Wide tile = std::min<Wide>(tokens, 4) * (rows * channels + std::max(plan.key_block, plan.last_key_block));
+  return plan.operand_sets * element_bytes * tokens * channels + sizeof(float) * plan.threads * tile;
 }
 
 void require_good(const Plan& plan, const PlanOptions& options) {
@@ -99,8 +101,10 @@ void require_good(const Plan& plan, const PlanOptions& options) {
   const std::size_t budget = options.scratch_budget_bytes;
   require(budget == 0 || plan.scratch_bytes <= budget, "the budget is kept");
   require(plan.scratch_bytes >= least_scratch(plan), "scratch has room for the operands and tiles");
-  require(plan.prepared_bytes >= 8 * Wide{plan.spec.channels} * plan.spec.channels, "prepared has room for A and M");
-  require(plan.persistent_bytes >= Wide{plan.threads} * kOperatorsPerSlot * plan.operator_bytes, "persistent has room for operators");
+  require(plan.prepared_bytes >= 2 * Wide{plan.projection.element_bytes} * plan.spec.channels * plan.spec.channels,
+          "prepared has room for A and M");
+  const std::size_t operators = plan.precision == Precision::kFloat32 ? kOperatorsPerSlot : 0;
+  require(plan.persistent_bytes >= Wide{plan.threads} * operators * plan.operator_bytes, "persistent has room for operators");
   require((Wide{plan.key_blocks} - 1) * plan.key_block + plan.last_key_block == plan.shape.tokens(), "key blocks cover the tokens");
   require(plan.query_tile >= 1 && plan.query_tile <= plan.shape.tokens(), "a query tile is not larger than the image");
 }
@@ -144,7 +148,7 @@ void run_small(const Spec& spec, const Shape& shape, const PlanOptions& options)
   Block block;
   require(io::random_block(spec, 1, weights).ok(), "random weights");
   const auto prepare_in = [&](std::size_t less) {
-    return prepare(spec, weights.view(), machine, real_gemm(), bytes_of(memory, less), prepared);
+    return prepare(spec, weights.view(), machine, real_gemm(), bytes_of(memory, less), prepared, {.precision = plan.precision, .isa = plan.isa});
   };
   const auto bind_in = [&](std::size_t less_persistent, std::size_t less_scratch) {
     return bind(plan, prepared, bytes_of(persistent, less_persistent), bytes_of(scratch, less_scratch), nullptr, block);
