@@ -96,7 +96,8 @@ class BoundBlock {
     io::BlockWeights weights;
     require(io::random_block(spec, 1, weights));
     Prepared prepared;
-    require(prepare(spec, weights.view(), host().machine, host().gemm, prepared_span_.bytes(), prepared));
+    require(prepare(spec, weights.view(), host().machine, host().gemm, prepared_span_.bytes(), prepared,
+                    {.precision = plan_.precision, .isa = plan_.isa}));
     require(edgeattn::bind(plan_, prepared, persistent_.bytes(), scratch_.bytes(), pool_.get(), block_));
     const std::vector<float>& values = weights.qkv_weight;
     for (std::size_t i = 0; i < elements(); ++i) x_.floats()[i] = values[i % values.size()] * 20.0f;

@@ -1,9 +1,12 @@
 // The whole block at the shapes of real models.
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "benchmarks.h"
 #include "model_shapes.h"
+#include "plan/precision.h"
 #include "timing.h"
 
 namespace edgeattn::bench {
@@ -30,17 +33,37 @@ void time_block(benchmark::State& state, const std::string& name, const ModelSha
   count_flops(state, model.flops() * static_cast<double>(batch), best, options.threads);
 }
 
+/// An instruction set at a precision.
+struct Variant {
+  std::string name;  ///< "avx512", "avx512-int8"
+  Isa isa;
+  Precision precision;
+};
+
+/// Every instruction set in float32, and what the best one has at reduced precision.
+std::vector<Variant> variants() {
+  std::vector<Variant> variants;
+  for (Isa isa : isas()) variants.push_back({to_string(isa), isa, Precision::kFloat32});
+  const Isa best = isas().back();
+  for (Precision precision : {Precision::kBfloat16, Precision::kInt8}) {
+    ReducedSet set{};
+    if (best != Isa::kScalar && choose_reduced(precision, best, host().machine, set).ok())
+      variants.push_back({text(to_string(best), "-", to_string(precision)), best, precision});
+  }
+  return variants;
+}
+
 }  // namespace
 
 void add_blocks() {
   for (const ModelShape& model : kModelShapes) {
     for (std::size_t batch : {std::size_t{1}, std::size_t{4}}) {
       for (std::size_t threads : thread_counts()) {
-        for (Isa isa : isas()) {
+        for (const Variant& variant : variants()) {
           const std::string name =
-              text("BM_block/", to_string(isa), "/", model.name(), "/B:", batch, "/threads:", threads);
+              text("BM_block/", variant.name, "/", model.name(), "/B:", batch, "/threads:", threads);
           add_threaded_benchmark(name, [=](benchmark::State& state) {
-            time_block(state, name, model, batch, {.threads = threads, .isa = isa});
+            time_block(state, name, model, batch, {.threads = threads, .isa = variant.isa, .precision = variant.precision});
           });
         }
       }
