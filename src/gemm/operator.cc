@@ -10,7 +10,7 @@
 
 namespace edgeattn {
 
-Status find_gemm(const char* name, std::size_t operand_offset, const Kernels& best, GemmSource& source) noexcept {
+Status find_gemm(const char* name, [[maybe_unused]] std::size_t operand_offset, const Kernels& best, GemmSource& source) noexcept {
   if (std::string_view(name) == builtin::kName) {
     source = {.kernel = best.gemm};
     return {};
