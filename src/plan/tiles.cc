@@ -38,7 +38,8 @@ std::size_t largest_query_tile(const Plan& plan, std::size_t mr) noexcept {
   const std::size_t rows_in_l2 = left_of_l2 / row_bytes(add(channels, key_block));
   const std::size_t rows_in_l3 =
       share(machine.l3_bytes, machine.processors) / row_bytes(add(mul(3, channels), key_block));
-  return std::clamp(std::max(rows_in_l2, rows_in_l3) / mr, kFewestPasses, kMostPasses) * mr;
+  const std::size_t most_passes = std::max(kFewestPasses, std::min(kMostPasses, kMostQueryRows / mr));
+  return std::clamp(std::max(rows_in_l2, rows_in_l3) / mr, kFewestPasses, most_passes) * mr;
 }
 
 std::size_t best_operand_sets(const Plan& plan) noexcept {

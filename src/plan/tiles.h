@@ -17,6 +17,8 @@ inline constexpr std::size_t kLargestKeyBlock = 256;
 /// Bounds of the query tiles that a plan picks by itself, in passes of the microkernel over an operand.
 inline constexpr std::size_t kFewestPasses = 8;
 inline constexpr std::size_t kMostPasses = 48;
+/// And in rows, for microkernels of many: larger tiles take more scratch and are no faster.
+inline constexpr std::size_t kMostQueryRows = 336;
 /// Smallest query tile: every tile, a cut-off last one too, then has at least two rows (XNNPACK's one-row kernels on ARM sum
 /// in another order).
 inline constexpr std::size_t kSmallestQueryTile = 4;
