@@ -1,8 +1,11 @@
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 #include <optional>
 #include <string>
 
@@ -28,32 +31,17 @@ const char* value_of(const char* argument, const char* name) {
   return std::strncmp(argument, name, length) == 0 ? argument + length : nullptr;
 }
 
-Isa isa_named(const char* name) {
-  for (Isa isa : {Isa::kAuto, Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kNeon})
-    if (std::strcmp(name, to_string(isa)) == 0) return isa;
-  std::fprintf(stderr, "unknown --isa=%s\n", name);
-  std::exit(2);
-}
-
-Precision precision_named(const char* name) {
-  for (Precision precision : {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8})
-    if (std::strcmp(name, to_string(precision)) == 0) return precision;
-  std::fprintf(stderr, "unknown --precision=%s\n", name);
-  std::exit(2);
-}
-
-ReducedSet reduced_named(const char* name) {
-  for (ReducedSet set : {ReducedSet::kScalar, ReducedSet::kAvx512, ReducedSet::kDotprod, ReducedSet::kI8mm})
-    if (std::strcmp(name, name_of(set)) == 0) return set;
-  std::fprintf(stderr, "unknown --reduced=%s\n", name);
-  std::exit(2);
-}
-
-GemmChoice gemm_named(const char* name) {
-  for (GemmChoice choice : {GemmChoice::kAuto, GemmChoice::kXnnpack, GemmChoice::kBuiltin})
-    if (std::strcmp(name, to_string(choice)) == 0) return choice;
-  std::fprintf(stderr, "unknown --gemm=%s\n", name);
-  std::exit(2);
+/// Sets `value` to what an argument names that begins with `option`, such as "--isa=".
+template <class Enum>
+void read(const char* argument, const char* option, std::initializer_list<Enum> values, const char* (*name_of)(Enum), Enum& value) {
+  const char* const text = value_of(argument, option);
+  if (text == nullptr) return;
+  const auto* const found = std::find_if(values.begin(), values.end(), [&](Enum each) { return std::strcmp(text, name_of(each)) == 0; });
+  if (found == values.end()) {
+    std::fprintf(stderr, "unknown %s%s\n", option, text);
+    std::exit(2);
+  }
+  value = *found;
 }
 
 }  // namespace
@@ -93,10 +81,13 @@ KernelSet kernel_set() {
 int main(int argc, char** argv) {
   using namespace edgeattn;
   for (int i = 1; i < argc; ++i) {
-    if (const char* isa = test::value_of(argv[i], "--isa=")) test::g_isa = test::isa_named(isa);
-    if (const char* precision = test::value_of(argv[i], "--precision=")) test::g_precision = test::precision_named(precision);
-    if (const char* reduced = test::value_of(argv[i], "--reduced=")) test::g_reduced = test::reduced_named(reduced);
-    if (const char* gemm = test::value_of(argv[i], "--gemm=")) test::g_gemm = test::gemm_named(gemm);
+    test::read<Isa>(argv[i], "--isa=", {Isa::kAuto, Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kNeon}, to_string, test::g_isa);
+    test::read<Precision>(argv[i], "--precision=", {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8}, to_string,
+                          test::g_precision);
+    test::read<ReducedSet>(argv[i], "--reduced=",
+                           {ReducedSet::kScalar, ReducedSet::kAvx512, ReducedSet::kDotprod, ReducedSet::kI8mm}, test::name_of,
+                           test::g_reduced);
+    test::read<GemmChoice>(argv[i], "--gemm=", {GemmChoice::kAuto, GemmChoice::kXnnpack, GemmChoice::kBuiltin}, to_string, test::g_gemm);
     if (const char* seed = test::value_of(argv[i], "--seed=")) test::g_seed = std::strtoull(seed, nullptr, 10);
     if (const char* count = test::value_of(argv[i], "--cases=")) test::g_cases = std::strtoull(count, nullptr, 10);
     if (const char* first = test::value_of(argv[i], "--first-case=")) test::g_first_case = std::strtoull(first, nullptr, 10);
