@@ -123,7 +123,7 @@ struct ReducedOperand {
         nr(traits.nr),
         group(kHalves ? traits.half_group : traits.int8_group),
         header(nr * (kHalves ? sizeof(float) : sizeof(float) + sizeof(std::int32_t))),
-        panel_bytes(round_up(header + groups() * nr * group, 64) + gap),
+        panel_bytes(header + groups() * nr * group + gap),
         bytes(panels() * panel_bytes, 64) {}
 
   std::size_t groups() const { return (inputs + elements() - 1) / elements(); }
@@ -159,5 +159,20 @@ struct ReducedOperand {
   std::size_t panel_bytes;
   Guarded<std::uint8_t> bytes;
 };
+
+/// The product of all rows with an operand: a HalfProduct, or an Int8Product that still lacks the scales of its rows.
+template <class Product, class Input, class Element>
+Product product_of(PaddedRows<Input>& rows, ReducedOperand<Element>& operand, float* out, std::size_t out_stride) {
+  Product product = {};
+  product.input = rows.values.data();
+  product.input_stride = rows.stride;
+  product.rows = rows.rows;
+  product.operand = operand.as_panels();
+  product.inputs = operand.inputs;
+  product.outputs = operand.outputs;
+  product.out = out;
+  product.out_stride = out_stride;
+  return product;
+}
 
 }  // namespace edgeattn::test

@@ -74,16 +74,10 @@ struct HalfCase {
 
   /// Rows first … first + count, into a matrix of as many.
   void multiply(Matrix& result, bool rescaled, std::size_t first = 0) {
-    HalfProduct product = {};
+    HalfProduct product = product_of<HalfProduct>(input, operand, result.values.data(), result.stride);
     product.input = input.row(first);
-    product.input_stride = input.stride;
     product.rows = result.rows;
-    product.operand = operand.as_panels();
-    product.inputs = inputs();
-    product.outputs = outputs();
     product.rescale = rescaled ? rescale.data() + first : nullptr;
-    product.out = result.values.data();
-    product.out_stride = result.stride;
     table.gemm_half(product);
   }
   /// What multiply() makes of the rows, and leaves of the gaps.
@@ -215,16 +209,8 @@ void check_int8(const Reduced& table, std::size_t rows, std::size_t inputs, std:
       expected.at(i, j) = static_cast<float>(sum) * (scales[i] * column_scales[j]);
     }
   }
-  Int8Product product = {};
-  product.input = input.values.data();
-  product.input_stride = input.stride;
+  Int8Product product = product_of<Int8Product>(input, operand, actual.values.data(), actual.stride);
   product.scales = scales.data();
-  product.rows = rows;
-  product.operand = operand.as_panels();
-  product.inputs = inputs;
-  product.outputs = outputs;
-  product.out = actual.values.data();
-  product.out_stride = actual.stride;
   table.gemm_int8(product);
   findings.require_same(actual.values, expected.values, [&] { return text_of(rows, inputs, outputs); });
 }

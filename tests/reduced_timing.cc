@@ -98,15 +98,7 @@ double time_gemm_half_of(const Reduced& table, std::size_t inputs) {
   for (std::size_t k = 0; k < inputs; ++k)
     for (std::size_t j = 0; j < kColumns; ++j) operand.put(k, j, half_of(format, k * 3 + j * 11));
   Numbers out(kElements);
-  HalfProduct product = {};
-  product.input = rows.values.data();
-  product.input_stride = rows.stride;
-  product.rows = kRows;
-  product.operand = operand.as_panels();
-  product.inputs = inputs;
-  product.outputs = kColumns;
-  product.out = out.data();
-  product.out_stride = kColumns;
+  const HalfProduct product = product_of<HalfProduct>(rows, operand, out.data(), kColumns);
   return nanoseconds_each(kElements * inputs, [&] { table.gemm_half(product); });
 }
 
@@ -120,16 +112,8 @@ double time_gemm_int8_of(const Reduced& table, std::size_t inputs) {
     for (std::size_t j = 0; j < kColumns; ++j) operand.put(k, j, static_cast<std::int8_t>((k * 3 + j * 11) % 255));
   const std::vector<float> scales(kRows, 1.0f);
   Numbers out(kElements);
-  Int8Product product = {};
-  product.input = rows.values.data();
-  product.input_stride = rows.stride;
+  Int8Product product = product_of<Int8Product>(rows, operand, out.data(), kColumns);
   product.scales = scales.data();
-  product.rows = kRows;
-  product.operand = operand.as_panels();
-  product.inputs = inputs;
-  product.outputs = kColumns;
-  product.out = out.data();
-  product.out_stride = kColumns;
   return nanoseconds_each(kElements * inputs, [&] { table.gemm_int8(product); });
 }
 
