@@ -2,6 +2,9 @@
 // clang-format off
 #include "neon.h"
 #include "kernels.h"
+#if !defined(__aarch64__)
+#include "../simd/single_inputs.h"
+#endif
 
 #include "../simd/add_residual.h"
 #include "../simd/exp2.h"

@@ -84,6 +84,7 @@ inline Vec fused(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }
 inline Vec keep_where_different(Vec v, Vec a, Vec b) { return as_floats(vbicq_u32(as_bits(v), vceqq_f32(a, b))); }
 
 #if defined(__aarch64__)
+/// The words of simd/single_inputs.h, for multiply-adds that take a lane.
 constexpr size_t kInputs = 4;
 using Inputs = Vec;
 inline Inputs load_inputs(const float* from) { return vld1q_f32(from); }
@@ -101,17 +102,6 @@ inline float sum(Vec v) { return vaddvq_f32(v); }
 inline float largest(Vec v) { return vmaxvq_f32(v); }
 inline float smallest(Vec v) { return vminvq_f32(v); }
 #else
-constexpr size_t kInputs = 1;
-struct Inputs {
-  const float* from;
-};
-inline Inputs load_inputs(const float* from) { return {from}; }
-/// No fused multiply-add of armv7 takes a lane.
-template <size_t>
-inline Vec fused_input(Inputs inputs, Vec b, Vec c) {
-  return fused(vld1q_dup_f32(inputs.from), b, c);
-}
-
 // Not by vcgtq_f32 and the like: GCC takes these apart into scalars on armv7 without -funsafe-math-optimizations.
 inline Vec number_or(Vec v, Vec other) { return vbslq_f32(vceqq_f32(v, v), v, other); }
 inline Vec larger(Vec v, Vec best) { return vmaxq_f32(number_or(v, best), best); }

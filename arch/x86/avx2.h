@@ -64,17 +64,6 @@ inline Vec add(Vec a, Vec b) { return _mm256_add_ps(a, b); }
 inline Vec subtract(Vec a, Vec b) { return _mm256_sub_ps(a, b); }
 inline Vec multiply(Vec a, Vec b) { return _mm256_mul_ps(a, b); }
 inline Vec fused(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
-/// kInputs consecutive inputs of a row of a product; fused_input<k> multiplies with the k-th. Here an input takes a register
-/// only while it is used.
-constexpr size_t kInputs = 1;
-struct Inputs {
-  const float* from;
-};
-inline Inputs load_inputs(const float* from) { return {from}; }
-template <size_t>
-inline Vec fused_input(Inputs inputs, Vec b, Vec c) {
-  return fused(broadcast(*inputs.from), b, c);
-}
 /// The larger; `best` where v is NaN.
 inline Vec larger(Vec v, Vec best) { return _mm256_max_ps(v, best); }
 /// The smaller; `best` where v is NaN.

@@ -55,15 +55,6 @@ inline Vec add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
 inline Vec subtract(Vec a, Vec b) { return _mm512_sub_ps(a, b); }
 inline Vec multiply(Vec a, Vec b) { return _mm512_mul_ps(a, b); }
 inline Vec fused(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
-constexpr size_t kInputs = 1;
-struct Inputs {
-  const float* from;
-};
-inline Inputs load_inputs(const float* from) { return {from}; }
-template <size_t>
-inline Vec fused_input(Inputs inputs, Vec b, Vec c) {
-  return fused(broadcast(*inputs.from), b, c);
-}
 inline Vec larger(Vec v, Vec best) { return _mm512_max_ps(v, best); }
 inline Vec smaller(Vec v, Vec best) { return _mm512_min_ps(v, best); }
 inline Vec keep_where_different(Vec v, Vec a, Vec b) {

@@ -2,6 +2,7 @@
 // clang-format off
 #include "avx512.h"
 #include "kernels.h"
+#include "../simd/single_inputs.h"
 
 #include "../simd/add_residual.h"
 #include "../simd/exp2.h"
