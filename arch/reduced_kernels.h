@@ -13,10 +13,14 @@ namespace edgeattn {
 
 inline constexpr size_t kRowUnit = 16;
 
-/// The bits of a 16-bit float: bfloat16, or IEEE half precision where ReducedKernels::half_is_fp16.
+/// The bits of a 16-bit float: bfloat16, or IEEE half precision where ReducedTraits::half_is_fp16.
 using Half = uint16_t;
 
-/// A packed operand of 8-bit or 16-bit elements; the layout is ReducedLayout of plan/reduced_layout.h.
+/// Bytes of a panel's header for each of its columns.
+inline constexpr size_t kHalfHeader = sizeof(float);
+inline constexpr size_t kInt8Header = sizeof(float) + sizeof(int32_t);
+
+/// A packed operand of 8-bit or 16-bit elements in memory; the layout is PanelLayout of edgeattn/machine.h.
 ///
 /// Columns are cut in panels of nr. A panel is a header and then its groups: a group holds, for every column in turn,
 /// `group` bytes of consecutive depth. The header of 16-bit operands is nr float32 biases; that of 8-bit ones is nr float32 scales
@@ -25,7 +29,7 @@ using Half = uint16_t;
 struct ReducedPanels {
   uint8_t* data;       ///< 64-byte aligned
   size_t nr;           ///< columns of a panel, a multiple of 8
-  size_t panel_bytes;  ///< from panel to panel, a multiple of 64
+  size_t panel_bytes;  ///< from panel to panel: a multiple of 64 if nr is one of 16, else of 16
 };
 
 /// out[i, c] = rows[i, c]·(1 / sum[i]), rounded to 16 bits: to nearest, ties to even.
@@ -102,7 +106,7 @@ using gemm_half_fn = void(const HalfProduct& product);
 
 /// A product of 8-bit rows with an 8-bit operand.
 struct Int8Product {
-  const uint8_t* input;   ///< [rows, inputs], row stride `input_stride`: quantised with `flip` of the table
+  const uint8_t* input;   ///< [rows, inputs], row stride `input_stride`: quantised with ReducedTraits::flip
   size_t input_stride;
   const float* scales;    ///< [rows]
   size_t rows;

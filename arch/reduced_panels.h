@@ -5,10 +5,6 @@
 /// Where operands of reduced precision keep what. Helpers are in an anonymous namespace, as files with ISA flags include this too.
 namespace edgeattn {
 
-/// Bytes of a panel's header for each of its columns.
-inline constexpr size_t kHalfHeader = sizeof(float);
-inline constexpr size_t kInt8Header = sizeof(float) + sizeof(int32_t);
-
 /// quantize_rows takes rows for zero whose largest magnitude is less.
 inline constexpr float kSmallestQuantized = 0x1p-100f;
 

@@ -52,7 +52,7 @@ Status operand_layout(Precision precision, ReducedSet set, const Gemm& gemm, Ope
             .nr = static_cast<std::uint32_t>(traits.nr),
             .kr = static_cast<std::uint32_t>((int8 ? traits.int8_group : traits.half_group) / bytes),
             .element_bytes = static_cast<std::uint32_t>(bytes),
-            .header_bytes = int8 ? 8u : 4u};
+            .header_bytes = static_cast<std::uint32_t>(int8 ? kInt8Header : kHalfHeader)};
   if (sizes::mul(sizes::add(inputs, 16), sizes::add(outputs, 64), sizeof(float)) > PTRDIFF_MAX)
     return Status::error(StatusCode::kInvalidArgument, "a GEMM operand of ", inputs, " by ", outputs,
                          " elements is too large: too many channels");
