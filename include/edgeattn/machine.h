@@ -74,7 +74,11 @@ struct PanelLayout {
   [[nodiscard]] constexpr std::size_t size() const noexcept { return panels() * panel_stride(); }
   /// One value a row, in the order of the inputs: what the SIMD kernels write.
   [[nodiscard]] constexpr bool plain() const noexcept { return kr == 1 && sr == 1; }
-  /// Index of the bias of `output`.
+  /// Bytes to what the header of `output`'s panel holds of it.
+  [[nodiscard]] constexpr std::size_t header_offset(std::size_t output) const noexcept {
+    return output / nr * panel_bytes() + output % nr * sizeof(float);
+  }
+  /// Index of the bias of `output`, if elements are float32.
   [[nodiscard]] constexpr std::size_t bias_offset(std::size_t output) const noexcept {
     return output / nr * panel_stride() + output % nr;
   }

@@ -123,6 +123,9 @@ struct EDGEATTN_API Plan {
   std::size_t scratch_bytes = 0;     ///< whatever a run overwrites; may be shared by blocks that never run at once
   std::size_t external_bytes = 0;    ///< what XNNPACK keeps outside the spans for this block
 
+  /// Whether the products are of reduced precision.
+  [[nodiscard]] constexpr bool reduced() const noexcept { return precision != Precision::kFloat32; }
+
   /// The memory map: prepared, persistent, what the slots share of scratch, then slot by slot.
   [[nodiscard]] std::size_t regions() const noexcept;
   [[nodiscard]] Region region(std::size_t index) const noexcept;

@@ -66,18 +66,17 @@ Status make_operators(const Plan& plan, OperatorMaker maker, Slot& slot) noexcep
 
 void place_tile(const Plan& plan, std::byte* scratch, std::size_t index, Slot& slot) noexcept {
   const auto buffer = [&](std::string_view name) { return floats_at(scratch, plan, name, index); };
-  const bool reduced = plan.precision != Precision::kFloat32;
-  slot.normalized = buffer(region::kNormalized) + (plan.spec.heads > 1 || reduced ? plan.channel_stride : 0);
+  slot.normalized = buffer(region::kNormalized) + (plan.spec.heads > 1 || plan.reduced() ? plan.channel_stride : 0);
   slot.projected = buffer(region::kProjected);
   slot.scores = buffer(region::kScores);
-  slot.mixed = plan.key_blocks > 1 && !reduced ? buffer(region::kMixed) : nullptr;
+  slot.mixed = plan.key_blocks > 1 && !plan.reduced() ? buffer(region::kMixed) : nullptr;
   slot.accumulated = buffer(region::kAccumulated);
   slot.output = buffer(region::kOutput);
   slot.row_max = buffer(region::kRows);
   slot.row_sum = slot.row_max + plan.query_tile;
   slot.rescale = slot.row_sum + plan.query_tile;
   slot.poison = buffer(region::kPoison);
-  if (!reduced) return;
+  if (!plan.reduced()) return;
   slot.query_scales = slot.rescale + plan.query_tile;
   slot.half_rows = reinterpret_cast<Half*>(buffer(region::kHalfRows));
   slot.softmax_weights = reinterpret_cast<Half*>(buffer(region::kSoftmaxWeights));
@@ -138,7 +137,7 @@ Status bind(const Plan& plan, const Prepared& prepared, std::span<std::byte> per
 
   const std::span<Slot> slots = make_table<Slot>(plan, region::kSlots, persistent, plan.threads);
   const std::span<ImageWork> works = make_table<ImageWork>(plan, region::kWorks, persistent, plan.operand_sets);
-  if (plan.precision == Precision::kFloat32) EDGEATTN_TRY(make_operators(plan, persistent, scratch, slots));
+  if (!plan.reduced()) EDGEATTN_TRY(make_operators(plan, persistent, scratch, slots));
   for (std::size_t i = 0; i < slots.size(); ++i) place_tile(plan, scratch.data(), i, slots[i]);
   for (std::size_t i = 0; i < works.size(); ++i) place_operands(plan, scratch.data(), i, works[i]);
   block.plan_ = plan;

@@ -114,7 +114,7 @@ void normalize_and_pack(RunContext& run, const Team& team, const ImageWork& work
   const Strips strips(run.plan);
   for_each_claimed(team, strips.count(), [&](std::size_t slot, std::size_t item) {
     PhaseClock clock(run.times);
-    if (run.plan.precision != Precision::kFloat32) {
+    if (run.plan.reduced()) {
       pack_reduced(run, work, run.slots[slot], strips[item].block, strips[item].first, strips[item].tokens, clock);
     } else if (run.plan.spec.heads > 1) {
       project_and_pack(run, work, run.slots[slot], strips[item], clock);

@@ -34,7 +34,7 @@ class WeightPacker {
   }
 
   void bias(std::size_t output, float value) noexcept {
-    *reinterpret_cast<float*>(packed_ + output / layout_.nr * layout_.panel_bytes() + output % layout_.nr * sizeof value) = value;
+    *reinterpret_cast<float*>(packed_ + layout_.header_offset(output)) = value;
   }
 
   /// Packs a whole matrix, times `factor`, with its bias; null for zero.

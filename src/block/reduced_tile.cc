@@ -27,7 +27,8 @@ class ReducedTileWorker {
       if (plan_.spec.heads > 1) normalize(head);
       clock.mark(Phase::kMix);
     }
-    run_.round_rows(slot_.accumulated, plan_.spec.heads > 1 ? nullptr : slot_.row_sum, tile_.rows, run_.channels(), slot_.half_rows);
+    const float* const sum = plan_.spec.heads > 1 ? nullptr : slot_.row_sum;
+    run_.round_rows(slot_.accumulated, sum, tile_.rows, run_.channels(), slot_.half_rows);
     run_.project(run_.prepared.out_weight, slot_.half_rows, tile_.rows, slot_.output);
     clock.mark(Phase::kOut);
     write_output(run_, work_, slot_, tile_);
@@ -35,6 +36,7 @@ class ReducedTileWorker {
   }
 
  private:
+  [[nodiscard]] const ReducedKernels& kernels() const noexcept { return run_.reduced.kernels; }
   [[nodiscard]] float* of_head(float* buffer, std::size_t head) const noexcept { return buffer + head * width_; }
 
   /// x̂ of the tile: read back from the V side, or with several heads, where that holds V, normalised again.
@@ -46,9 +48,9 @@ class ReducedTileWorker {
     }
     for_each_piece(run_, tile_.first, tile_.rows,
                    [&](std::size_t block, std::size_t in_block, std::size_t count, std::size_t done) {
-                     run_.reduced.kernels.unpack_half_rows(reduced_panels(run_.value_layout(block), run_.values(work_, 0, block)), in_block,
-                                                   count, run_.channels(), slot_.half_rows + done * plan_.half_stride,
-                                                   plan_.half_stride);
+                     kernels().unpack_half_rows(reduced_panels(run_.value_layout(block), run_.values(work_, 0, block)), in_block,
+                                                count, run_.channels(), slot_.half_rows + done * plan_.half_stride,
+                                                plan_.half_stride);
                    });
   }
 
@@ -56,8 +58,8 @@ class ReducedTileWorker {
   void narrow_queries(std::size_t head) noexcept {
     const float* const rows = of_head(slot_.projected, head);
     if (plan_.precision == Precision::kInt8) {
-      run_.reduced.kernels.quantize_rows(rows, nullptr, tile_.rows, width_, plan_.channel_stride, run_.reduced.traits.flip, slot_.quantized,
-                                 plan_.quantized_stride, slot_.query_scales, nullptr);
+      kernels().quantize_rows(rows, nullptr, tile_.rows, width_, plan_.channel_stride, run_.reduced.traits.flip, slot_.quantized,
+                              plan_.quantized_stride, slot_.query_scales, nullptr);
     } else {
       run_.round_rows(rows, nullptr, tile_.rows, width_, slot_.half_rows);
     }
@@ -65,25 +67,25 @@ class ReducedTileWorker {
 
   void score(const ReducedPanels& keys, std::size_t count) noexcept {
     if (plan_.precision == Precision::kInt8) {
-      run_.reduced.kernels.gemm_int8({.input = slot_.quantized,
-                              .input_stride = plan_.quantized_stride,
-                              .scales = slot_.query_scales,
-                              .rows = tile_.rows,
-                              .operand = keys,
-                              .inputs = width_,
-                              .outputs = count,
-                              .out = slot_.scores,
-                              .out_stride = plan_.score_stride});
+      kernels().gemm_int8({.input = slot_.quantized,
+                           .input_stride = plan_.quantized_stride,
+                           .scales = slot_.query_scales,
+                           .rows = tile_.rows,
+                           .operand = keys,
+                           .inputs = width_,
+                           .outputs = count,
+                           .out = slot_.scores,
+                           .out_stride = plan_.score_stride});
     } else {
-      run_.reduced.kernels.gemm_half({.input = slot_.half_rows,
-                              .input_stride = plan_.half_stride,
-                              .rows = tile_.rows,
-                              .operand = keys,
-                              .inputs = width_,
-                              .outputs = count,
-                              .rescale = nullptr,
-                              .out = slot_.scores,
-                              .out_stride = plan_.score_stride});
+      kernels().gemm_half({.input = slot_.half_rows,
+                           .input_stride = plan_.half_stride,
+                           .rows = tile_.rows,
+                           .operand = keys,
+                           .inputs = width_,
+                           .outputs = count,
+                           .rescale = nullptr,
+                           .out = slot_.scores,
+                           .out_stride = plan_.score_stride});
     }
   }
 
@@ -92,18 +94,18 @@ class ReducedTileWorker {
     const std::size_t keys = run_.keys_in(block);
     score(reduced_panels(run_.key_layout(block), run_.keys(work_, head, block)), keys);
     clock.mark(Phase::kScores);
-    run_.reduced.kernels.softmax_half(slot_.scores, tile_.rows, keys, plan_.score_stride, slot_.row_max, slot_.row_sum, slot_.rescale,
-                              slot_.softmax_weights, plan_.weight_stride);
+    kernels().softmax_half(slot_.scores, tile_.rows, keys, plan_.score_stride, slot_.row_max, slot_.row_sum, slot_.rescale,
+                           slot_.softmax_weights, plan_.weight_stride);
     clock.mark(Phase::kSoftmax);
-    run_.reduced.kernels.gemm_half({.input = slot_.softmax_weights,
-                            .input_stride = plan_.weight_stride,
-                            .rows = tile_.rows,
-                            .operand = reduced_panels(run_.value_layout(block), run_.values(work_, head, block)),
-                            .inputs = keys,
-                            .outputs = width_,
-                            .rescale = block == 0 ? nullptr : slot_.rescale,
-                            .out = of_head(slot_.accumulated, head),
-                            .out_stride = plan_.channel_stride});
+    kernels().gemm_half({.input = slot_.softmax_weights,
+                         .input_stride = plan_.weight_stride,
+                         .rows = tile_.rows,
+                         .operand = reduced_panels(run_.value_layout(block), run_.values(work_, head, block)),
+                         .inputs = keys,
+                         .outputs = width_,
+                         .rescale = block == 0 ? nullptr : slot_.rescale,
+                         .out = of_head(slot_.accumulated, head),
+                         .out_stride = plan_.channel_stride});
     clock.mark(Phase::kMix);
   }
 

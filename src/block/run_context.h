@@ -65,14 +65,14 @@ struct RunContext {
   /// At reduced precision: a product of rows of 16 bits with weights of C to C.
   void project(const std::byte* weight, const Half* input, std::size_t rows, float* output) const noexcept {
     reduced.kernels.gemm_half({.input = input,
-                       .input_stride = plan.half_stride,
-                       .rows = rows,
-                       .operand = reduced_panels(plan.projection, weight),
-                       .inputs = channels(),
-                       .outputs = channels(),
-                       .rescale = nullptr,
-                       .out = output,
-                       .out_stride = plan.channel_stride});
+                               .input_stride = plan.half_stride,
+                               .rows = rows,
+                               .operand = reduced_panels(plan.projection, weight),
+                               .inputs = channels(),
+                               .outputs = channels(),
+                               .rescale = nullptr,
+                               .out = output,
+                               .out_stride = plan.channel_stride});
   }
   /// Writes x̂ of the tokens [first, first + rows) to the slot's `normalized`. For several heads, and at reduced precision.
   void normalize_rows(const ImageWork& work, const Slot& slot, std::size_t first, std::size_t rows) const noexcept;
@@ -99,8 +99,8 @@ void statistics(RunContext& run, const Team& team, ImageWork& work) noexcept;
 void normalize_and_pack(RunContext& run, const Team& team, const ImageWork& work) noexcept;
 
 /// The same of one strip of a key block at reduced precision.
-void pack_reduced(RunContext& run, const ImageWork& work, const Slot& slot, std::size_t block, std::size_t first, std::size_t tokens,
-                  PhaseClock& clock) noexcept;
+void pack_reduced(RunContext& run, const ImageWork& work, const Slot& slot, std::size_t block, std::size_t first,
+                  std::size_t tokens, PhaseClock& clock) noexcept;
 
 /// Computes one query tile at reduced precision.
 void reduced_tile(RunContext& run, const ImageWork& work, const Slot& slot, QueryTile tile) noexcept;

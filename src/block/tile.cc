@@ -136,7 +136,7 @@ void query_tiles(RunContext& run, std::size_t slot, const ImageWork& work) noexc
     for (std::size_t index; (index = next.fetch_add(1, std::memory_order_relaxed)) < end;) {
       if (!work.finite) {
         fill_output_with_nan(run, work, tiles[index]);
-      } else if (run.plan.precision != Precision::kFloat32) {
+      } else if (run.plan.reduced()) {
         reduced_tile(run, work, run.slots[slot], tiles[index]);
       } else {
         TileWorker(run, work, run.slots[slot], tiles[index]).compute();

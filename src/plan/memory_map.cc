@@ -60,7 +60,7 @@ std::size_t tile_bytes(std::size_t rows, std::size_t stride) noexcept {
 Phase first_use_of_slots(const Plan& plan) noexcept {
   const bool heads = plan.spec.heads > 1;
   if (plan.precision == Precision::kInt8 && heads) return Phase::kStatistics;  // projects the mean of x̂
-  return plan.precision != Precision::kFloat32 || heads ? Phase::kPack : Phase::kProject;
+  return plan.reduced() || heads ? Phase::kPack : Phase::kProject;
 }
 
 void add_slot_region(Plan& plan, const char* name, std::size_t bytes, Phase first, Phase last) noexcept {
@@ -116,7 +116,7 @@ void map_float_slot(Plan& plan) noexcept {
 
 void map_slot(Plan& plan) noexcept {
   plan.slot_region_count = 0;
-  plan.precision == Precision::kFloat32 ? map_float_slot(plan) : map_reduced_slot(plan);
+  plan.reduced() ? map_reduced_slot(plan) : map_float_slot(plan);
   plan.slot_bytes = place({plan.slot_regions, plan.slot_region_count});
 }
 
@@ -147,8 +147,7 @@ void map_memory(Plan& plan, bool packs_at_creation) noexcept {
   const std::size_t persistent = plan.shared_region_count;
   shared(region::kSlots, Space::kPersistent, mul(plan.threads, kSlotBytes), Phase::kBind, Phase::kTranspose);
   shared(region::kWorks, Space::kPersistent, mul(plan.operand_sets, kWorkBytes), Phase::kBind, Phase::kTranspose);
-  const bool reduced = plan.precision != Precision::kFloat32;
-  if (!reduced)
+  if (!plan.reduced())
     shared(region::kOperators, Space::kPersistent, mul(plan.threads, kOperatorsPerSlot, plan.operator_bytes), Phase::kBind,
            Phase::kTranspose);
   plan.persistent_bytes = place({plan.shared_regions + persistent, plan.shared_region_count - persistent});
@@ -173,7 +172,7 @@ void map_memory(Plan& plan, bool packs_at_creation) noexcept {
   for_each_set(region::kCoefficients, mul(3, plan.spec.channels, kFloat), Phase::kStatistics, packed);
   if (plan.precision == Precision::kInt8)
     for_each_set(region::kKeyCenter, mul(plan.spec.channels, kFloat), Phase::kStatistics, packed);
-  if (packs_at_creation && !reduced) {
+  if (packs_at_creation && !plan.reduced()) {
     std::size_t largest = plan.projection.bytes();
     for (const PanelLayout* layout : {&plan.keys, &plan.last_keys, &plan.values, &plan.last_values})
       largest = std::max(largest, layout->bytes());

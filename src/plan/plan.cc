@@ -124,7 +124,7 @@ Status plan(const Spec& spec, const Shape& shape, const PlanOptions& options, co
   plan.threads = options.threads;
   plan.machine = machine;
   plan.precision = options.precision;
-  plan.gemm_name = plan.precision == Precision::kFloat32 ? gemm.name : builtin::kName;
+  plan.gemm_name = plan.reduced() ? builtin::kName : gemm.name;
   plan.operator_bytes = gemm.operator_bytes;
   plan.operand_offset = gemm.operand_offset;
   plan.channel_stride = sizes::round_up(spec.channels, 16);
@@ -133,7 +133,7 @@ Status plan(const Spec& spec, const Shape& shape, const PlanOptions& options, co
   EDGEATTN_TRY(choose_isa(options.isa, machine, plan.isa));
   Products products{.gemm = gemm, .set = ReducedSet::kScalar, .mr = gemm.mr};
   EDGEATTN_TRY(choose_reduced(plan.precision, plan.isa, machine, products.set));
-  if (plan.precision != Precision::kFloat32) products.mr = ReducedTable(products.set).traits.mr;
+  if (plan.reduced()) products.mr = ReducedTable(products.set).traits.mr;
   EDGEATTN_TRY(products.layout(plan, Operand::kWeights, spec.channels, spec.channels, plan.projection));
 
   const bool forced_keys = options.key_block != 0;

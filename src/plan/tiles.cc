@@ -70,10 +70,10 @@ std::size_t pack_strip(const Plan& plan, const PanelLayout& keys, const PanelLay
   // Whole cache lines of every channel; few enough to stay in the first cache.
   constexpr std::size_t kLine = 16, kLines = 4;
   // Rows of reduced precision may begin inside a panel.
-  const std::size_t columns = plan.precision == Precision::kFloat32 ? keys.nr : 1;
+  const std::size_t columns = plan.reduced() ? 1 : keys.nr;
   const std::size_t columns_and_groups = std::lcm(columns, std::size_t{values.kr} * values.sr);
   if (plan.spec.heads == 1) {
-    const std::size_t lines = plan.precision == Precision::kFloat32 ? kLines : 1;
+    const std::size_t lines = plan.reduced() ? 1 : kLines;
     return std::lcm(lines * kLine, columns_and_groups);
   }
   const std::size_t unit = std::lcm(kLine, columns_and_groups);
