@@ -22,9 +22,11 @@ class WeightPacker {
     std::fill_n(packed, layout.bytes(), std::byte{0});
   }
 
-  void matrix(const WeightTile& tile) noexcept {
+  /// Packs a tile of at most kMostColumns columns, times `factor`.
+  void matrix(const WeightTile& tile, double factor = 1) noexcept {
     for (std::size_t r = 0; r < tile.rows; ++r) {
-      const float* const row = tile.values + r * tile.stride;
+      const float* row = tile.values + r * tile.stride;
+      if (factor != 1) row = scaled(row, tile.columns, factor);
       if (layout_.element_bytes == sizeof(float)) {
         scatter(row, tile.columns, tile.first_column, tile.first_row + r);
       } else {
@@ -41,18 +43,16 @@ class WeightPacker {
   void pack(const float* weight, const float* bias_values, double factor = 1) noexcept {
     // A panel's rows and a cache line's columns at a time, so that what is written stays in the first cache.
     constexpr std::size_t kColumns = 16;
-    float scaled[kColumns];
     const std::size_t channels = layout_.inputs;
-    for (std::size_t first = 0; first < channels; first += layout_.nr) {
-      for (std::size_t i = 0; i < channels; i += kColumns) {
-        for (std::size_t o = first; o < std::min(first + layout_.nr, channels); ++o) {
-          const std::size_t columns = std::min(kColumns, channels - i);
-          std::transform(weight + o * channels + i, weight + o * channels + i + columns, scaled,
-                         [&](float value) { return scale(value, factor); });
-          matrix({.values = scaled, .stride = columns, .first_row = o, .rows = 1, .first_column = i, .columns = columns});
-        }
-      }
-    }
+    for (std::size_t o = 0; o < channels; o += layout_.nr)
+      for (std::size_t i = 0; i < channels; i += kColumns)
+        matrix({.values = weight + o * channels + i,
+                .stride = channels,
+                .first_row = o,
+                .rows = std::min<std::size_t>(layout_.nr, channels - o),
+                .first_column = i,
+                .columns = std::min(kColumns, channels - i)},
+               factor);
     for (std::size_t o = 0; bias_values != nullptr && o < channels; ++o) bias(o, scale(bias_values[o], factor));
   }
 
@@ -82,6 +82,11 @@ class WeightPacker {
     return result;
   }
 
+  const float* scaled(const float* row, std::size_t columns, double factor) noexcept {
+    std::transform(row, row + columns, scaled_, [&](float value) { return scale(value, factor); });
+    return scaled_;
+  }
+
   const Half* rounded(const float* row, std::size_t columns) noexcept {
     reduced_.kernels.round_rows(row, nullptr, 1, columns, columns, halves_, std::size(halves_));
     const unsigned exponent = reduced_.traits.half_is_fp16 ? 0x7C00u : 0x7F80u;
@@ -105,6 +110,7 @@ class WeightPacker {
   const ReducedTable& reduced_;
   std::byte* packed_;
   bool finite_ = true;
+  float scaled_[kMostColumns];
   alignas(16) Half halves_[kMostColumns];
 };
 
