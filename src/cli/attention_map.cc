@@ -115,12 +115,12 @@ void write_weights(const Attention& attention, const std::string& output) {
 }  // namespace
 
 std::string attention_map_command(const RunOptions& options) {
-  const auto [row, column] = parse_pixel(*options.attention_map);
+  const auto [row, column] = *options.attention_map;
   const bool picture = is_picture(options.output);
   if (picture) require_png(options.output);
   const io::BlockWeights weights = read_weights(options);
   const FeatureMap input = read_feature_map(options.input, options.tensor, "--tensor");
-  const Layout layout = plan_options(options, {}).layout;
+  const Layout layout = options.layout;
   Attention attention{.weights = weights,
                       .shape = shape_of(input, layout, weights.spec.channels),
                       .layout = layout,

@@ -77,15 +77,14 @@ void measure(BoundBlock& block, std::size_t reps, io::BenchReport& report) {
 }  // namespace
 
 std::string bench_command(const BenchOptions& options) {
-  const ShapeOption shape = parse_shape(options.shape);
   std::string context;
   io::BlockWeights weights;
   if (options.weights) {
-    weights = read_weights(options, shape);
+    weights = read_weights(options);
     context = *options.weights + ", block '" + weights.prefix + "': ";
   }
-  const Spec spec = options.weights ? weights.spec : spec_without_weights(options, shape.channels);
-  const PlannedBlock planned = plan_block(spec, shape.shape, options, context);
+  const Spec spec = options.weights ? weights.spec : spec_without_weights(options);
+  const PlannedBlock planned = plan_block(spec, options.shape, options, context);
 
   io::BenchReport bench{.plan = planned.plan};
   {

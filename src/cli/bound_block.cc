@@ -33,7 +33,7 @@ PlannedBlock plan_block(const Spec& spec, const Shape& shape, const BlockOptions
     planned.machine.l2_bytes = *options.l2_bytes;
     planned.machine.l2_sharing_processors = 1;
   }
-  check(gemm_traits(planned.machine, planned.gemm, gemm_choice(options)));
+  check(gemm_traits(planned.machine, planned.gemm, options.gemm));
   check(plan(spec, shape, plan_options(options, planned.machine), planned.machine, planned.gemm, planned.plan), context);
   return planned;
 }

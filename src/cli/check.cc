@@ -101,7 +101,7 @@ Errors errors_of(const std::vector<float>& y, const Subject& subject) {
 std::vector<Trial> plan_trials(const Spec& spec, const Shape& shape, BlockOptions options, const std::string& context) {
   std::vector<Trial> trials;
   for (const Precision precision : {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8}) {
-    options.precision = to_string(precision);
+    options.precision = precision;
     Trial& trial = trials.emplace_back(Trial{.precision = precision, .lacks = {}, .planned = {}, .errors = {}});
     try {
       trial.planned = plan_block(spec, shape, options, {});
@@ -220,7 +220,7 @@ std::string text_report(const Report& report) {
 std::string check_command(const CheckOptions& options) {
   const io::BlockWeights weights = read_weights(options);
   const FeatureMap input = read_feature_map(options.input, options.tensor, "--tensor");
-  Subject subject{.weights = weights, .shape = {}, .layout = plan_options(options, {}).layout, .input = input, .exact = {}};
+  Subject subject{.weights = weights, .shape = {}, .layout = options.layout, .input = input, .exact = {}};
   subject.shape = shape_of(input, subject.layout, weights.spec.channels);
   const std::string context = *options.weights + ", block '" + weights.prefix + "': ";
   Report report{.options = options,

@@ -7,14 +7,20 @@
 
 namespace edgeattn::cli {
 
+/// Counted from 0.
+struct Pixel {
+  std::size_t row = 0;
+  std::size_t column = 0;
+};
+
 struct RunOptions : BlockOptions {
   std::string input;
   std::optional<std::string> tensor;
   std::string output;
-  std::string output_dtype = "f32";
+  io::Dtype output_dtype = io::Dtype::kF32;
   std::optional<std::string> reference;
   std::optional<std::string> reference_tensor;
-  std::optional<std::string> attention_map;  ///< ROW,COLUMN
+  std::optional<Pixel> attention_map;
   std::size_t attention_image = 0;
 };
 
@@ -42,8 +48,7 @@ struct InspectOptions {
   bool json = false;
 };
 
-/// The subcommands. Each returns the text for standard output, and throws Failure, or CLI::ParseError for a wrong
-/// command line, before anything is written.
+/// The subcommands. Each returns the text for standard output, and throws Failure before anything is written.
 std::string run_command(const RunOptions& options);
 /// `run --attention-map`.
 std::string attention_map_command(const RunOptions& options);

@@ -9,10 +9,8 @@
 namespace edgeattn::cli {
 
 std::string plan_command(const PlanCommandOptions& options) {
-  const ShapeOption shape = parse_shape(options.shape);
-  const Spec spec =
-      options.weights ? read_weights(options, shape).spec : spec_without_weights(options, shape.channels);
-  const Plan plan = plan_block(spec, shape.shape, options, options.weights ? *options.weights + ": " : "").plan;
+  const Spec spec = options.weights ? read_weights(options).spec : spec_without_weights(options);
+  const Plan plan = plan_block(spec, options.shape, options, options.weights ? *options.weights + ": " : "").plan;
 
   std::string report;
   check(options.json ? io::plan_json(plan, report) : io::plan_text(plan, report));

@@ -78,7 +78,7 @@ std::string text_report(const Outcome& outcome, const io::BlockWeights& weights,
 std::string run_command(const RunOptions& options) {
   const io::BlockWeights weights = read_weights(options);
   FeatureMap map = read_feature_map(options.input, options.tensor, "--tensor");
-  const Layout layout = plan_options(options, {}).layout;
+  const Layout layout = options.layout;
   const Shape shape = shape_of(map, layout, weights.spec.channels);
   std::optional<FeatureMap> reference;
   if (options.reference) {
@@ -91,7 +91,7 @@ std::string run_command(const RunOptions& options) {
 
   Outcome outcome = run_block(weights, shape, options, map.values);
   if (reference) outcome.max_abs_error = max_abs_error(map.values, reference->values);
-  check(io::write_safetensors(options.output, "output", map.shape, map.values, output_dtype(options.output_dtype)));
+  check(io::write_safetensors(options.output, "output", map.shape, map.values, options.output_dtype));
   return options.json ? json_report(outcome) : text_report(outcome, weights, options);
 }
 
