@@ -15,6 +15,7 @@
 #include "edgeattn/block.h"
 #include "edgeattn/io.h"
 #include "pages.h"
+#include "plan/precision.h"
 #include "support.h"
 
 /// Fails the test with the status's message.
@@ -63,6 +64,14 @@ inline PlanOptions options_under_test(PlanOptions options = {}) {
 
 /// What `prepare` makes for plans with those options.
 inline PreparedFormat format_under_test() { return {.precision = precision(), .isa = isa()}; }
+
+/// Whether weights are kept in IEEE half precision, as on ARM without bfloat16.
+inline bool weights_are_fp16() {
+  if (precision() == Precision::kFloat32) return false;
+  ReducedSet set{};
+  REQUIRE_OK(choose_reduced(precision(), isa(), detect_machine(), set));
+  return ReducedTable(set).traits.half_is_fp16;
+}
 
 struct PoolDeleter {
   void operator()(pthreadpool* pool) const { pthreadpool_destroy(pool); }

@@ -3,7 +3,6 @@
 #include <limits>
 
 #include "harness.h"
-#include "plan/precision.h"
 
 /// A value that is not finite spoils its own image, wholly and alone; what overflows inside a run spoils its own pixel.
 namespace edgeattn::test {
@@ -118,14 +117,6 @@ TEST_CASE("the largest finite inputs do not crash") {
   for (std::size_t i = 0; i < x.size(); i += 3) x[i] = -kLargest;
   const std::vector<float> y = TestBlock(weights, {1, 4, 5}, {}).run(x);
   CHECK(std::none_of(y.begin(), y.end(), [](float value) { return std::isinf(value); }));
-}
-
-/// Whether weights are kept in IEEE half precision, as on ARM without bfloat16.
-bool weights_are_fp16() {
-  if (precision() == Precision::kFloat32) return false;
-  ReducedSet set{};
-  REQUIRE_OK(choose_reduced(precision(), isa(), detect_machine(), set));
-  return ReducedTable(set).traits.half_is_fp16;
 }
 
 TEST_CASE("an overflow of T that meets only zeros makes its pixel NaN too") {
