@@ -11,10 +11,14 @@ COLOURS = {"edgeattn": "#1b7837", "edgeattn-bf16": "#5aae61", "edgeattn-int8": "
            "openvino": "#91bfdb", "openvino-bf16": "#c6dbef"}
 GROUP_WIDTH = 0.84
 CAPTION_COLUMNS_PER_INCH = 14
+LEGEND_COLUMNS_PER_INCH = 0.55
+# Beyond, numbers above bars are wider than these.
+MOST_LEVEL_NUMBERS = 6
 
 
 def draw_panel(axes, cases, labels, base):
     width = GROUP_WIDTH / len(labels)
+    upright = len(labels) > MOST_LEVEL_NUMBERS
     highest = 1.0
     for index, (runtime, label) in enumerate(labels.items()):
         bars = []
@@ -28,7 +32,7 @@ def draw_panel(axes, cases, labels, base):
         for place, height in bars:
             if runtime != base:
                 axes.annotate(f"{height:.2f}", (place, height), (0, 2), textcoords="offset points", ha="center",
-                              fontsize=7)
+                              fontsize=7, rotation=90 if upright else 0)
         highest = max([highest, *heights])
     ticks = []
     for case in cases:
@@ -36,7 +40,7 @@ def draw_panel(axes, cases, labels, base):
         ticks.append(case["name"] + (f"\n{best_ms:.3g} ms" if best_ms else ""))
     axes.set_xticks(range(len(cases)), ticks)
     axes.set_xlim(-0.6, len(cases) - 0.4)
-    axes.set_ylim(0, highest * 1.12)
+    axes.set_ylim(0, highest * (1.2 if upright else 1.12))
     axes.axhline(1, color=COLOURS[base], linewidth=0.8, zorder=0)
     axes.spines[["top", "right"]].set_visible(False)
     threads = cases[0]["threads"]
@@ -60,7 +64,8 @@ def draw(report, labels, base, paths):
     for axes, cases in zip(all_axes[:, 0], panels.values()):
         draw_panel(axes, cases, labels, base)
     handles, names = all_axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=len(names), frameon=False, title_fontsize=12,
+    columns = min(len(names), int(LEGEND_COLUMNS_PER_INCH * figure.get_figwidth()))
+    figure.legend(handles, names, loc="outside upper center", ncols=columns, frameon=False, title_fontsize=12,
                   title=f"One attention block: time relative to {labels[base]}'s (lower is better)")
     processes = f"{report['rounds']} process{'es' if report['rounds'] > 1 else ''}"
     caption = [f"{report['date']}, {report['processor']}; {'float32' if report['precisions'] == ['f32'] else 'float32 unless said'}, same weights, best of {processes} each; "
