@@ -61,7 +61,7 @@ struct CBlock {
   const edgeattn_prepared* prepared = nullptr;
   edgeattn_block* block = nullptr;
 
-  CBlock(const Spec& spec, const Shape& shape, const PlanOptions& options) {
+  CBlock(const Spec& spec, const Shape& shape, const PlanOptions& options, GemmChoice gemm = GemmChoice::kAuto) {
     const edgeattn_spec given = c_spec(spec);
     const edgeattn_shape given_shape{
         .size = sizeof given_shape, .batch = shape.batch, .height = shape.height, .width = shape.width};
@@ -74,7 +74,7 @@ struct CBlock {
                                          .layout = static_cast<edgeattn_layout>(options.layout),
                                          .isa = static_cast<edgeattn_isa>(options.isa),
                                          .precision = static_cast<edgeattn_precision>(options.precision),
-                                         .gemm = EDGEATTN_GEMM_AUTO};
+                                         .gemm = static_cast<edgeattn_gemm>(gemm)};
     REQUIRE_C_OK(edgeattn_make_plan(plan_memory.data(), plan_memory.size(), &given, &given_shape, &given_options, &plan,
                                     &message));
     REQUIRE_C_OK(edgeattn_describe_plan(plan, &info, &message));
@@ -131,7 +131,7 @@ TEST_CASE("C: a block has the bits of the C++ one") {
       std::vector<float> expected(x.size());
       REQUIRE_OK(block.run(x.data(), expected.data()));
 
-      CBlock c(spec, kShape, options);
+      CBlock c(spec, kShape, options, gemm_choice());
       c.prepare(weights.view());
       c.bind(pool.get());
       edgeattn_message& message = c.message;
@@ -210,10 +210,13 @@ TEST_CASE("C: options reach the plan") {
   edgeattn_options products = none;
   products.gemm = EDGEATTN_GEMM_BUILTIN;
   CHECK(info_of(products).gemm == EDGEATTN_GEMM_BUILTIN);
+  Gemm automatic;
+  REQUIRE_OK(gemm_traits(detect_machine(), automatic));
+  CHECK((free_choice.gemm == EDGEATTN_GEMM_BUILTIN) == (std::string_view(automatic.name) == "edgeattn"));
 #if EDGEATTN_XNNPACK
-  CHECK(free_choice.gemm == EDGEATTN_GEMM_XNNPACK);
+  products.gemm = EDGEATTN_GEMM_XNNPACK;
+  CHECK(info_of(products).gemm == EDGEATTN_GEMM_XNNPACK);
 #else
-  CHECK(free_choice.gemm == EDGEATTN_GEMM_BUILTIN);
   products.gemm = EDGEATTN_GEMM_XNNPACK;
   CHECK_C_FAILS(edgeattn_make_plan(memory.data(), memory.size(), &given, &shape, &products, &plan, &message),
                 EDGEATTN_UNSUPPORTED, "no XNNPACK");

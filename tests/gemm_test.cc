@@ -132,13 +132,20 @@ TEST_CASE("the built-in GEMM takes the best kernels of the machine it is asked a
 }
 
 TEST_CASE("the GEMM that is asked for is the one that is taken") {
-  const Machine machine = detect_machine();
+  Machine machine = detect_machine();
+  machine.avx512_two_fma = false;
   Gemm taken;
   REQUIRE_OK(gemm_traits(machine, taken, GemmChoice::kBuiltin));
   CHECK(std::string_view(taken.name) == builtin::kName);
   REQUIRE_OK(gemm_traits(machine, taken));
 #if EDGEATTN_XNNPACK
   CHECK(std::string_view(taken.name).starts_with("XNNPACK"));
+  REQUIRE_OK(gemm_traits(machine, taken, GemmChoice::kXnnpack));
+  CHECK(std::string_view(taken.name).starts_with("XNNPACK"));
+  const bool slower = machine.avx512 && std::string_view(taken.name) == "XNNPACK 2022";
+  machine.avx512_two_fma = true;
+  REQUIRE_OK(gemm_traits(machine, taken));
+  CHECK((std::string_view(taken.name) == builtin::kName) == slower);
   REQUIRE_OK(gemm_traits(machine, taken, GemmChoice::kXnnpack));
   CHECK(std::string_view(taken.name).starts_with("XNNPACK"));
 #else

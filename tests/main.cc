@@ -18,7 +18,7 @@ namespace {
 Isa g_isa = Isa::kAuto;
 Precision g_precision = Precision::kFloat32;
 ReducedSet g_reduced = ReducedSet::kScalar;
-GemmChoice g_gemm = GemmChoice::kAuto;
+GemmChoice g_gemm = EDGEATTN_XNNPACK ? GemmChoice::kXnnpack : GemmChoice::kBuiltin;
 std::uint64_t g_seed = 1;
 bool g_sample = false;
 bool g_bench = false;

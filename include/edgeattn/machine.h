@@ -26,6 +26,7 @@ struct EDGEATTN_API Machine {
   bool neon = false;
   bool avx512_bf16 = false;               ///< products of bfloat16, with avx512
   bool avx512_vnni = false;               ///< dot products of 8-bit integers, with avx512
+  bool avx512_two_fma = false;            ///< two 512-bit multiply-adds a cycle, with avx512; detected of Zen 5 alone
   bool dotprod = false;                   ///< aarch64: dot products of 8-bit integers
   bool fp16 = false;                      ///< aarch64: arithmetic of half precision
   bool i8mm = false;                      ///< aarch64: matrix products of 8-bit integers
@@ -114,7 +115,7 @@ struct Gemm {
 
 /// Which GEMM library to take.
 enum class GemmChoice : std::uint8_t {
-  kAuto,     ///< XNNPACK, or where it cannot be used the built-in one
+  kAuto,     ///< XNNPACK, but the built-in one where XNNPACK cannot be used, and where it is known to be slower
   kXnnpack,
   kBuiltin,  ///< kernels of edgeattn's own
 };
@@ -127,7 +128,8 @@ EDGEATTN_API Status builtin_gemm(const Machine& machine, Gemm& gemm) noexcept;
 
 /// The GEMM of plans: XNNPACK's, or the built-in one where the build has no XNNPACK or it cannot be used: the host initialised
 /// it before edgeattn could give it its allocator (call gemm_traits before the host's own xnn_initialize), the processor is too
-/// old, or the layout of its packed operands is not understood.
+/// old, or the layout of its packed operands is not understood. The built-in one also with `machine.avx512_two_fma`, if XNNPACK's
+/// microkernel has too few sums under way for two such units (docs/engine.md).
 ///
 /// Initialises XNNPACK when this is the process's first use of it, and what it keeps for the life of the process is
 /// allocated here. Temporary memory is freed again.

@@ -133,7 +133,7 @@ void add_block_options(CLI::App& command, BlockOptions& options) {
   add_choice(command, "--isa", options.isa, {Isa::kAuto, Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kNeon},
              "instruction set of the kernels; default auto");
   add_choice(command, "--gemm", options.gemm, {GemmChoice::kAuto, GemmChoice::kXnnpack, GemmChoice::kBuiltin},
-             "who multiplies matrices; default auto: XNNPACK where it works");
+             "who multiplies matrices; default auto: XNNPACK where it works and is not known to be slower");
   command.add_option("--scratch-budget", options.scratch_budget, "most bytes of scratch; default 0, no limit")
       ->type_name("BYTES")
       ->check(whole_number());

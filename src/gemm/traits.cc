@@ -11,6 +11,22 @@ const char* to_string(GemmChoice choice) noexcept {
   return "?";
 }
 
+namespace {
+
+/// Tells whether XNNPACK's microkernel keeps two units of 512 bits waiting: where a multiply-add takes four cycles, eight vectors
+/// of sums have to be under way, and that of 2022 has seven rows of one (docs/engine.md has the measurements).
+Status has_too_few_sums(const Machine& machine, const Gemm& xnnpack, bool& answer) noexcept {
+  constexpr std::size_t kUnits = 2, kCycles = 4, kLanes = 16;
+  answer = false;
+  if (!machine.avx512 || !machine.avx512_two_fma || xnnpack.mr == 1) return {};
+  PanelLayout layout;
+  EDGEATTN_TRY(xnnpack.probe(kLanes, 4 * kLanes, layout));
+  answer = xnnpack.mr * layout.nr < kUnits * kCycles * kLanes;
+  return {};
+}
+
+}  // namespace
+
 #if !EDGEATTN_XNNPACK
 Status xnnpack_gemm(const Machine&, Gemm&) noexcept {
   return Status::error(StatusCode::kUnsupported, "this build of edgeattn has no XNNPACK");
@@ -19,9 +35,14 @@ Status xnnpack_gemm(const Machine&, Gemm&) noexcept {
 
 Status gemm_traits(const Machine& machine, Gemm& gemm, GemmChoice choice) noexcept {
   if (choice == GemmChoice::kBuiltin) return builtin_gemm(machine, gemm);
-  const Status status = xnnpack_gemm(machine, gemm);
-  const bool final = choice == GemmChoice::kXnnpack || status.ok() || status.code() == StatusCode::kOutOfMemory;
-  return final ? status : builtin_gemm(machine, gemm);
+  Gemm xnnpack;
+  const Status status = xnnpack_gemm(machine, xnnpack);
+  if (!status.ok() && (choice == GemmChoice::kXnnpack || status.code() == StatusCode::kOutOfMemory)) return status;
+  bool slower = !status.ok();
+  if (choice == GemmChoice::kAuto && status.ok()) EDGEATTN_TRY(has_too_few_sums(machine, xnnpack, slower));
+  if (slower) return builtin_gemm(machine, gemm);
+  gemm = xnnpack;
+  return {};
 }
 
 }  // namespace edgeattn

@@ -18,6 +18,17 @@ std::uint64_t saved_state() {
 
 constexpr bool all(std::uint64_t value, std::uint64_t bits) { return (value & bits) == bits; }
 
+/// No flag tells how many units of 512 bits there are. Of Zen 5 (family 26) servers and desktops have two, and most mobile models
+/// halve them (AMD, Software Optimization Guide for the Zen 5 Microarchitecture, 2.11).
+bool is_wide_zen5() {
+  constexpr unsigned kAuth = 0x68747541, kEnti = 0x69746E65, kCamd = 0x444D4163;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (!__get_cpuid(0, &a, &b, &c, &d) || b != kAuth || d != kEnti || c != kCamd) return false;
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return false;
+  const unsigned family = ((a >> 8) & 0xF) + ((a >> 20) & 0xFF), model = ((a >> 4) & 0xF) | ((a >> 12) & 0xF0);
+  return family == 26 && (model < 0x20 || (model >= 0x40 && model < 0x50));
+}
+
 }  // namespace
 
 CpuFeatures detect_features() noexcept {
@@ -35,6 +46,7 @@ CpuFeatures detect_features() noexcept {
   features.avx512 = features.avx2 && all(b, kF | kDq | kBw | kVl) && all(state, kZmm);
   if (!features.avx512) return features;
   features.avx512_vnni = all(c, kVnni);
+  features.avx512_two_fma = is_wide_zen5();
   if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) features.avx512_bf16 = all(a, kBf16);
   return features;
 }

@@ -8,6 +8,7 @@ struct CpuFeatures {
   bool avx512 = false;       ///< AVX-512 F, BW, DQ, VL
   bool avx512_bf16 = false;
   bool avx512_vnni = false;
+  bool avx512_two_fma = false;  ///< Zen 5 with the whole data path
   bool neon = false;         ///< NEON with fused multiply-add
   bool dotprod = false;      ///< aarch64: dot products of 8-bit integers
   bool fp16 = false;         ///< aarch64: arithmetic of half precision

@@ -137,6 +137,7 @@ Machine detect_machine() noexcept {
   machine.neon = features.neon;
   machine.avx512_bf16 = features.avx512_bf16;
   machine.avx512_vnni = features.avx512_vnni;
+  machine.avx512_two_fma = features.avx512_two_fma;
   machine.dotprod = features.dotprod;
   machine.fp16 = features.fp16;
   machine.i8mm = features.i8mm;
