@@ -101,7 +101,8 @@ struct HalfProduct {
 /// what out held, even NaN.
 ///
 /// Products are exact or rounded once to float32, sums are of float32 (where half_is_fp16, sums of up to 32 products may be of
-/// fp16), in an order that depends on inputs alone. Not finite inputs make outputs that are not finite. Denormal elements may count as zero.
+/// fp16), in an order that depends on inputs alone. Not finite inputs make outputs that are not finite. Denormal elements
+/// may count as zero.
 using gemm_half_fn = void(const HalfProduct& product);
 
 /// A product of 8-bit rows with an 8-bit operand.

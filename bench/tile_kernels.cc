@@ -30,7 +30,8 @@ void time_unpack_rows(benchmark::State& state, const Kernels& kernels, const Til
   ColdPieces operands(layout.size());
   const Memory out(tile.rows * tile.channels * sizeof(float));
   const double seconds = mean_seconds(state, [&] {
-    kernels.unpack_rows(panels(layout, reinterpret_cast<std::byte*>(operands.next())), 0, tile.rows, tile.channels, out.floats(), tile.channels);
+    kernels.unpack_rows(panels(layout, reinterpret_cast<std::byte*>(operands.next())), 0, tile.rows, tile.channels, out.floats(),
+                        tile.channels);
   });
   count_floats_moved(state, 2 * tile.rows * tile.channels, seconds);
 }

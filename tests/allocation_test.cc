@@ -70,7 +70,8 @@ TEST_CASE("plan, prepare and bind leave nothing behind, and runs allocate nothin
 
     bool ok = true;
     Profile profile;
-    for (int i = 0; i < (sample() ? 12 : 1000); ++i) ok = block.run(x.data(), i % 2 == 0 ? y.data() : x.data(), i % 3 == 0 ? &profile : nullptr).ok() && ok;
+    for (int i = 0; i < (sample() ? 12 : 1000); ++i)
+      ok = block.run(x.data(), i % 2 == 0 ? y.data() : x.data(), i % 3 == 0 ? &profile : nullptr).ok() && ok;
     x[5] = __builtin_nanf("");
     ok = block.run(x.data(), y.data()).ok() && ok;
     const Counts run_end = count();

@@ -106,7 +106,10 @@ TEST_CASE("weights that are missing, not finite or overflow are named") {
       {"to_out.weight", [](io::BlockWeights& w) { w.out_weight.back() = std::numeric_limits<float>::infinity(); }},
       {"to_out.bias", [](io::BlockWeights& w) { w.out_bias[1] = bad; }},
       {"q and k) overflows", [](io::BlockWeights& w) { for (float& v : w.qkv_weight) v *= 1e25f; }},
-      {"to_out.weight overflows", [](io::BlockWeights& w) { for (float& v : w.out_weight) v *= 3e38f / 2; for (std::size_t i = 2048; i < 3072; ++i) w.qkv_weight[i] *= 1e10f; }},
+      {"to_out.weight overflows", [](io::BlockWeights& w) {
+         for (float& v : w.out_weight) v *= 3e38f / 2;
+         for (std::size_t i = 2048; i < 3072; ++i) w.qkv_weight[i] *= 1e10f;
+       }},
   };
   const Spec spec{.channels = 32, .norm = Norm::kBatch};
   std::size_t bytes = 0;

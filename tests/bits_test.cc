@@ -138,7 +138,8 @@ TEST_CASE("the pool's size does not change the bits") {
       AlignedBytes memory(planned.prepared_bytes), persistent(planned.persistent_bytes), scratch(planned.scratch_bytes);
       Prepared prepared;
       Block block;
-      REQUIRE_OK(prepare(spec_of(row), weights.view(), detect_machine(), gemm(), {memory.data(), memory.size()}, prepared, format_under_test()));
+      REQUIRE_OK(prepare(spec_of(row), weights.view(), detect_machine(), gemm(), {memory.data(), memory.size()}, prepared,
+                         format_under_test()));
       REQUIRE_OK(bind(planned, prepared, {persistent.data(), persistent.size()}, {scratch.data(), scratch.size()},
                       pool.get(), block));
       std::vector<float> y(x.size());

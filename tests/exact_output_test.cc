@@ -18,7 +18,8 @@ constexpr double kLargestError = 1e-13;  ///< over the largest |y|
 /// A and M are rounded to float32 once.
 constexpr double kLargestFoldedError = 1e-6;
 
-ExactOutput exact(const BlockWeights& weights, const Shape& shape, Layout layout, const std::vector<float>& x, pthreadpool_t pool = nullptr) {
+ExactOutput exact(const BlockWeights& weights, const Shape& shape, Layout layout, const std::vector<float>& x,
+                  pthreadpool_t pool = nullptr) {
   ExactOutput output;
   REQUIRE_OK(io::exact_output(weights, shape, layout, x, pool, output));
   return output;

@@ -46,8 +46,8 @@ enum class Placement : std::uint8_t {
 /// Where all buffers lie that are made from now on.
 inline Placement buffer_placement = Placement::kEnd;
 
-/// Values, whole multiples of 4 bytes of them, between two pages that nobody may touch. All start as a canary, a NaN that no kernel makes, and so does
-/// what lies around them: comparing with an expected buffer also finds what should not have been written.
+/// Values, whole multiples of 4 bytes of them, between two pages that nobody may touch. All start as a canary, a NaN that no kernel makes,
+/// and so does what lies around them: comparing with an expected buffer also finds what should not have been written.
 template <class Value>
 class Guarded {
  public:

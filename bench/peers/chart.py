@@ -68,7 +68,8 @@ def draw(report, labels, base, paths):
     figure.legend(handles, names, loc="outside upper center", ncols=columns, frameon=False, title_fontsize=12,
                   title=f"One attention block: time relative to {labels[base]}'s (lower is better)")
     processes = f"{report['rounds']} process{'es' if report['rounds'] > 1 else ''}"
-    caption = [f"{report['date']}, {report['processor']}; {'float32' if report['precisions'] == ['f32'] else 'float32 unless said'}, same weights, best of {processes} each; "
+    precision = "float32" if report["precisions"] == ["f32"] else "float32 unless said"
+    caption = [f"{report['date']}, {report['processor']}; {precision}, same weights, best of {processes} each; "
                f"under each shape {labels[base]}'s own time; {list_versions(report)}", report["command"]]
     columns = int(CAPTION_COLUMNS_PER_INCH * figure.get_figwidth())
     figure.supxlabel("\n".join(line for text in caption for line in textwrap.wrap(text, columns)), fontsize=7.5,

@@ -127,7 +127,8 @@ typedef struct edgeattn_options {
 
 /// Weights as plain pointers, float32, row-major, 4-byte aligned. Not kept: edgeattn_prepare copies what it needs.
 ///
-/// As trained, or folded by `edgeattn fold` (one head): then score_weight is set, out_weight and out_bias are M and b', and there is no qkv.
+/// As trained, or folded by `edgeattn fold` (one head): then score_weight is set, out_weight and out_bias are M and b', and there
+/// is no qkv.
 typedef struct edgeattn_weights {
   size_t size;                ///< sizeof(edgeattn_weights)
   const float* norm_weight;   ///< [C]; null for EDGEATTN_NORM_NONE only

@@ -44,7 +44,8 @@ struct EDGEATTN_API Machine {
 };
 
 /// Reads the processor that the caller runs on: features from the processor, caches and processor count from the
-/// operating system (defaults of `Machine` where it does not tell; then L2 counts as shared by all processors). Never fails; may open files; keeps nothing.
+/// operating system (defaults of `Machine` where it does not tell; then L2 counts as shared by all processors). Never
+/// fails; may open files; keeps nothing.
 [[nodiscard]] EDGEATTN_API Machine detect_machine() noexcept;
 
 /// Where a packed operand keeps each element: XNNPACK's weights of a fully connected operator, or an operand of reduced precision.

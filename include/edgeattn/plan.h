@@ -164,8 +164,8 @@ struct EDGEATTN_API Plan {
 /// number of threads, and for any budget unless `budget_reduced_keys`.
 ///
 /// kInvalidArgument: a size of zero, groups or heads that do not divide C, eps that is not positive, sizes that overflow;
-/// kUnsupported: an ISA or a precision that the machine or the build lacks; kTooSmall: the budget, with the least that works by the plan's own cuts;
-/// kGemm, kOutOfMemory: from the probe.
+/// kUnsupported: an ISA or a precision that the machine or the build lacks; kTooSmall: the budget, with the least that works by
+/// the plan's own cuts; kGemm, kOutOfMemory: from the probe.
 EDGEATTN_API Status plan(const Spec& spec, const Shape& shape, const PlanOptions& options, const Machine& machine,
                          const Gemm& gemm, Plan& plan) noexcept;
 
