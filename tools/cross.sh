@@ -48,7 +48,7 @@ tools/build.sh "cross/$arch/$build" --cross-file "$base/sysroot.ini" --cross-fil
 logs=()
 status=0
 suites=()
-if [[ $arch == x86_64 ]]; then suites=(--suite core); fi
+if [[ $arch == x86_64 ]]; then suites=(--suite core --no-suite reduced); fi
 for core in "${cores[@]}"; do
   echo
   echo "$arch as $core:"
