@@ -64,8 +64,8 @@ def draw(report, labels, base, paths):
     for axes, cases in zip(all_axes[:, 0], panels.values()):
         draw_panel(axes, cases, labels, base)
     handles, names = all_axes[0, 0].get_legend_handles_labels()
-    columns = min(len(names), int(LEGEND_COLUMNS_PER_INCH * figure.get_figwidth()))
-    figure.legend(handles, names, loc="outside upper center", ncols=columns, frameon=False, title_fontsize=12,
+    beside = min(len(names), int(LEGEND_COLUMNS_PER_INCH * figure.get_figwidth()))
+    figure.legend(handles, names, loc="outside upper center", ncols=beside, frameon=False, title_fontsize=12,
                   title=f"One attention block: time relative to {labels[base]}'s (lower is better)")
     processes = f"{report['rounds']} process{'es' if report['rounds'] > 1 else ''}"
     precision = "float32" if report["precisions"] == ["f32"] else "float32 unless said"

@@ -35,12 +35,13 @@ Status xnnpack_gemm(const Machine&, Gemm&) noexcept {
 
 Status gemm_traits(const Machine& machine, Gemm& gemm, GemmChoice choice) noexcept {
   if (choice == GemmChoice::kBuiltin) return builtin_gemm(machine, gemm);
+  if (choice == GemmChoice::kXnnpack) return xnnpack_gemm(machine, gemm);
   Gemm xnnpack;
-  const Status status = xnnpack_gemm(machine, xnnpack);
-  if (!status.ok() && (choice == GemmChoice::kXnnpack || status.code() == StatusCode::kOutOfMemory)) return status;
-  bool slower = !status.ok();
-  if (choice == GemmChoice::kAuto && status.ok()) EDGEATTN_TRY(has_too_few_sums(machine, xnnpack, slower));
-  if (slower) return builtin_gemm(machine, gemm);
+  bool slower = false;
+  Status status = xnnpack_gemm(machine, xnnpack);
+  if (status.ok()) status = has_too_few_sums(machine, xnnpack, slower);
+  if (status.code() == StatusCode::kOutOfMemory) return status;
+  if (!status.ok() || slower) return builtin_gemm(machine, gemm);
   gemm = xnnpack;
   return {};
 }

@@ -31,9 +31,8 @@ std::string block_title(const Plan& plan) {
 
 std::string run_title(const Plan& plan) {
   return std::to_string(plan.threads) + (plan.threads == 1 ? " thread, " : " threads, ") + to_string(plan.isa) + ", " +
-         to_string(plan.precision) + ", " +
-         to_string(plan.layout) + ", tiles of " + std::to_string(plan.query_tile) + " queries by " +
-         std::to_string(plan.key_block) + " keys";
+         to_string(plan.precision) + ", " + to_string(plan.layout) + ", tiles of " + std::to_string(plan.query_tile) +
+         " queries by " + std::to_string(plan.key_block) + " keys";
 }
 
 std::string fixed(double value, int decimals) {
