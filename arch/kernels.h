@@ -132,14 +132,16 @@ struct PanelProduct {
   const float* operand;   ///< panels of nr biases and `inputs` rows of nr values: PanelLayout with kr = sr = 1
   size_t nr;              ///< a multiple of GemmTile::columns
   size_t outputs;
-  float* output;          ///< [rows, outputs], row stride `output_stride`
+  float* output;          ///< [rows, outputs], row stride `output_stride`; read with `rescale` only
   size_t output_stride;
+  const float* rescale;   ///< [rows], each in [0, 1]: what `output` holds, times this, is added; null, or 0, discards it, even NaN
 };
 
-/// output[i, j] = bias[j] + Σ_k input[i, k]·operand[k, j].
+/// sum[i, j] = bias[j] + Σ_k input[i, k]·operand[k, j]; output[i, j] ← sum[i, j], or output[i, j]·rescale[i] + sum[i, j].
 ///
-/// Each output is one chain of a product and a sum, fused where the instruction set does that, from the bias on with k
+/// Each sum is one chain of a product and a sum, fused where the instruction set does that, from the bias on with k
 /// ascending: its bits depend on nothing else, such as the rows around it. Error ≤ (inputs + 1)·2⁻²⁴·(|bias| + Σ|products|).
+/// With `rescale` it is added as accumulate_fn adds, bit for bit.
 /// NaN and infinity propagate. Of the last panel's columns past `outputs` only reads take place.
 using gemm_fn = void(const PanelProduct& product);
 

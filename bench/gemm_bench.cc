@@ -4,11 +4,11 @@
 #include <memory>
 
 #include "benchmarks.h"
-#include "block/fold.h"
 #include "block/operands.h"
 #include "block/parallel.h"
 #include "gemm/operator.h"
 #include "model_shapes.h"
+#include "plan/isa.h"
 #include "plan/memory_map.h"
 #include "timing.h"
 
@@ -76,11 +76,11 @@ class TileGemms {
     return plan_.query_tile * stride * sizeof(float) + kInputPaddingBytes;
   }
   [[nodiscard]] Operator make(const OperatorShape& shape, const Memory& object) const {
-    Kernels best;
+    Kernels kernels;
     GemmSource source;
     Operator op;
-    require(best_kernels(plan_.machine, best));
-    require(find_gemm(plan_.gemm_name, plan_.operand_offset, best, source));
+    kernels_init(kernels, kernel_set(plan_.isa));
+    require(find_gemm(plan_.gemm_name, plan_.operand_offset, kernels, source));
     require(create_operator(shape, source, object.bytes(), work_.bytes(), op));
     return op;
   }

@@ -22,7 +22,8 @@ struct Product {
         output_stride(layout.outputs + 2 * gap),
         input((rows - 1) * input_stride + layout.inputs),
         operand(layout.size()),
-        output((rows - 1) * output_stride + layout.outputs) {}
+        output((rows - 1) * output_stride + layout.outputs),
+        rescale(rows) {}
 
   void fill(std::mt19937_64& engine, double deviation) {
     std::normal_distribution<double> normal(0, deviation);
@@ -33,6 +34,14 @@ struct Product {
       operand[layout.bias_offset(j)] = draw();
       for (std::size_t k = 0; k < layout.inputs; ++k) operand[layout.offset(k, j)] = draw();
     }
+    constexpr float kRescales[] = {1.0f, 0.0f, 0.75f, 0x1p-100f, 0.1f};
+    for (std::size_t i = 0; i < rows; ++i) rescale[i] = kRescales[i % std::size(kRescales)];
+  }
+  /// What the output holds before: what a rescale of 0 discards is NaN.
+  void fill_output() {
+    for (std::size_t i = 0; i < rows; ++i)
+      for (std::size_t j = 0; j < layout.outputs; ++j)
+        output[i * output_stride + j] = rescale[i] == 0 ? std::nanf("") : static_cast<float>(i + 1) / static_cast<float>(j + 3);
   }
   void multiply(const Kernels& kernels) {
     kernels.gemm({.input = input.data(),
@@ -43,13 +52,14 @@ struct Product {
                   .nr = layout.nr,
                   .outputs = layout.outputs,
                   .output = output.data(),
-                  .output_stride = output_stride});
+                  .output_stride = output_stride,
+                  .rescale = adds ? rescale.data() : nullptr});
   }
 
   float& at(std::size_t i, std::size_t k) { return input[i * input_stride + k]; }
   std::string text() const {
     return std::to_string(rows) + " rows, " + std::to_string(layout.inputs) + " to " + std::to_string(layout.outputs) + ", nr " +
-           std::to_string(layout.nr);
+           std::to_string(layout.nr) + (adds ? ", added" : "");
   }
 
   std::size_t rows;
@@ -59,13 +69,17 @@ struct Product {
   Buffer input;
   Buffer operand;
   Buffer output;
+  Buffer rescale;
+  bool adds = false;
 };
 
 /// Every output is the one chain or the other of its contract, and within the bound of the exact sum.
 void check_product(const Kernels& kernels, Product& product, Findings& findings) {
   const PanelLayout& layout = product.layout;
+  Buffer before(product.output.size()), expected(product.output.size());
+  product.fill_output();
+  std::copy_n(product.output.data(), before.size(), before.data());
   product.multiply(kernels);
-  Buffer expected(product.output.size());
   for (std::size_t i = 0; i < product.rows; ++i) {
     for (std::size_t j = 0; j < layout.outputs; ++j) {
       const float bias = product.operand[layout.bias_offset(j)];
@@ -80,10 +94,18 @@ void check_product(const Kernels& kernels, Product& product, Findings& findings)
         exact += term;
         magnitude += std::abs(term);
       }
+      const float rescale = product.rescale[i];
+      if (product.adds && rescale != 0) {
+        const float held = before[i * product.output_stride + j], rounded = held * rescale;
+        fused = std::fma(held, rescale, fused);
+        rounded_twice = rounded + rounded_twice;
+        exact += static_cast<double>(held) * static_cast<double>(rescale);
+        magnitude += std::abs(static_cast<double>(held) * static_cast<double>(rescale));
+      }
       const float actual = product.output[i * product.output_stride + j];
       expected[i * product.output_stride + j] = same(actual, fused) ? fused : rounded_twice;
       if (!std::isfinite(magnitude)) continue;
-      const double bound = static_cast<double>(layout.inputs + 1) * 0x1p-24 * magnitude;
+      const double bound = static_cast<double>(layout.inputs + (product.adds ? 2 : 1)) * 0x1p-24 * magnitude;
       findings.require(std::abs(static_cast<double>(actual) - exact) <= bound, [&] { return "error, " + product.text(); });
       findings.add(actual, bound);
     }
@@ -117,6 +139,7 @@ void check_gemm(const Kernels& kernels, Findings& findings) {
   std::size_t turn = 0;
   const auto check = [&](std::size_t rows, std::size_t inputs, std::size_t outputs, std::uint32_t nr) {
     Product product(rows, {.inputs = inputs, .outputs = outputs, .nr = nr}, turn % 3);
+    product.adds = turn % 2 == 1;
     product.fill(engine, turn++ % 4 == 0 ? 1e-5 : 1);
     check_product(kernels, product, findings);
   };
@@ -126,7 +149,10 @@ void check_gemm(const Kernels& kernels, Findings& findings) {
       for (std::size_t outputs = 1; outputs <= nr + kEveryTail; ++outputs)
         if (!sample() || (rows + outputs) % 5 == 0) check(rows, 1 + (rows + 3 * outputs) % 9, outputs, nr);
     for (std::size_t inputs : {1u, 2u, 3u, 4u, 5u, 31u, 64u, 257u})
-      for (std::size_t rows : {1u, 7u, 12u, 25u, 53u}) check(rows, inputs, nr + inputs % nr, nr);
+      for (std::size_t rows : {1u, 7u, 12u, 25u, 53u}) {
+        check(rows, inputs, nr + inputs % nr, nr);
+        check(rows, inputs, 8 * rows + inputs % nr, nr);
+      }
     check_non_finite(kernels, 13, {.inputs = 9, .outputs = nr + 5, .nr = nr}, findings);
   }
 }

@@ -39,6 +39,7 @@ constexpr size_t kPowerVectors = 2;
 constexpr size_t kGemmRows = 4;
 #endif
 constexpr size_t kGemmVectors = 2;
+constexpr size_t kGemmNarrowRows = kGemmRows;
 constexpr size_t kRowsOfPointer = 1;
 
 inline Mask lanes(size_t begin, size_t end) { return {begin, end}; }

@@ -22,7 +22,8 @@ Four load(const float* from) {
 
 /// kBlockRows rows by `columns` ≤ kColumns of a panel, which has kColumns there.
 template <std::size_t kBlockRows>
-void multiply_block(const PanelProduct& product, const float* input, const float* panel, float* output, std::size_t columns) {
+void multiply_block(const PanelProduct& product, const float* input, const float* panel, const float* rescale, float* output,
+                    std::size_t columns) {
   Four sums[kBlockRows][kVectors];
   for (auto& row : sums)
     for (std::size_t v = 0; v < kVectors; ++v) row[v] = load(panel + 4 * v);
@@ -30,7 +31,13 @@ void multiply_block(const PanelProduct& product, const float* input, const float
   for (std::size_t k = 0; k < product.inputs; ++k, weights += product.nr)
     for (std::size_t r = 0; r < kBlockRows; ++r)
       for (std::size_t v = 0; v < kVectors; ++v) sums[r][v] += input[r * product.input_stride + k] * load(weights + 4 * v);
-  for (std::size_t r = 0; r < kBlockRows; ++r) std::memcpy(output + r * product.output_stride, sums[r], columns * sizeof(float));
+  for (std::size_t r = 0; r < kBlockRows; ++r, output += product.output_stride) {
+    float row[kColumns];
+    std::memcpy(row, sums[r], sizeof row);
+    if (rescale != nullptr && rescale[r] != 0.0f)
+      for (std::size_t j = 0; j < columns; ++j) row[j] = output[j] * rescale[r] + row[j];
+    std::memcpy(output, row, columns * sizeof(float));
+  }
 }
 
 }  // namespace
@@ -45,6 +52,7 @@ void gemm_scalar(const PanelProduct& product) {
     for (std::size_t first = 0; first < product.outputs; first += kColumns)
       multiply(product, product.input + row * product.input_stride,
                product.operand + first / product.nr * panel_stride + first % product.nr,
+               product.rescale != nullptr ? product.rescale + row : nullptr,
                product.output + row * product.output_stride + first, std::min(kColumns, product.outputs - first));
     row += whole ? kRows : 1;
   }

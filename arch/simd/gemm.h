@@ -40,14 +40,14 @@ template <size_t kFirst, size_t kLast, size_t kRows, size_t kVectors>
   if constexpr (kFirst < kLast) add_products<kFirst + 1, kLast>(inputs, weights + nr, nr, sums);
 }
 
-/// Rows of the product by kGemmVectors vectors of one panel, all in registers: at `output`, of which `live` columns are stored. Never
-/// inlined: its loop takes all registers.
+/// kRows rows of the product by kVectors vectors of one panel, all in registers, of which `live` columns are stored. Never inlined:
+/// its loop takes all registers.
 ///
-/// @param panel  the biases of the first vector
-template <size_t kRows>
-[[gnu::noinline]] void multiply_block(const PanelProduct& product, const float* input, const float* panel,
-                                                  float* output, size_t live) {
-  constexpr size_t kVectors = kGemmVectors;
+/// @param panel    the biases of the first vector
+/// @param rescale  of the first row; null where product.rescale is
+template <size_t kRows, size_t kVectors>
+[[gnu::noinline]] void multiply_block(const PanelProduct& product, const float* input, const float* panel, const float* rescale,
+                                      float* output, size_t live) {
   Vec sums[kRows][kVectors];
 #pragma GCC unroll 16
   for (size_t v = 0; v < kVectors; ++v) {
@@ -76,32 +76,51 @@ template <size_t kRows>
       weights += product.nr;
     }
   }
+  const auto finish = [&](size_t r, size_t v, auto mask) {
+    float* const to = output + r * product.output_stride + v * kLanes;
+    const bool add = rescale != nullptr && rescale[r] != 0.0f;
+    store(to, add ? fused(load(to, mask), broadcast(rescale[r]), sums[r][v]) : sums[r][v], mask);
+  };
   const bool whole = live >= kVectors * kLanes;
 #pragma GCC unroll 16
   for (size_t r = 0; r < kRows; ++r) {
-    float* const row = output + r * product.output_stride;
 #pragma GCC unroll 16
     for (size_t v = 0; v < kVectors; ++v) {
-      if (whole) store(row + v * kLanes, sums[r][v], All{});
-      else if (live > v * kLanes) store(row + v * kLanes, sums[r][v], lanes(0, smaller_of(live - v * kLanes, kLanes)));
+      if (whole) finish(r, v, All{});
+      else if (live > v * kLanes) finish(r, v, lanes(0, smaller_of(live - v * kLanes, kLanes)));
     }
   }
 }
 
-/// `rows` ≤ kRows rows of the product, over all panels.
-template <size_t kRows>
-void multiply_rows(const PanelProduct& product, size_t rows, const float* input, float* output) {
-  if constexpr (kRows > 1) {
-    if (rows < kRows) return multiply_rows<kRows - 1>(product, rows, input, output);
+/// Columns [begin, end) of `rows` rows from `first` on, from kFewest to kRows, by kVectors vectors at a time.
+template <size_t kRows, size_t kFewest, size_t kVectors>
+void multiply_rows(const PanelProduct& product, size_t first, size_t rows, size_t begin, size_t end) {
+  if constexpr (kRows > kFewest) {
+    if (rows < kRows) return multiply_rows<kRows - 1, kFewest, kVectors>(product, first, rows, begin, end);
   }
-  constexpr size_t kColumns = kGemmVectors * kLanes;
   const size_t panel_stride = product.nr * (1 + product.inputs);
-  const float* panel = product.operand;
-  for (size_t first = 0; first < product.outputs; first += product.nr, panel += panel_stride) {
-    const size_t columns = smaller_of(product.nr, product.outputs - first);
-    for (size_t column = 0; column < columns; column += kColumns)
-      multiply_block<kRows>(product, input, panel + column, output + first + column,
-                            smaller_of(columns - column, kColumns));
+  const float* const input = product.input + first * product.input_stride;
+  const float* const rescale = product.rescale != nullptr ? product.rescale + first : nullptr;
+  float* const output = product.output + first * product.output_stride;
+  for (size_t column = begin; column < end; column += kVectors * kLanes)
+    multiply_block<kRows, kVectors>(product, input, product.operand + column / product.nr * panel_stride + column % product.nr, rescale,
+                                    output + column, end - column);
+}
+
+/// All rows of columns [begin, end), in equal blocks of at most kRows. A block stays in the first cache while it meets all panels; but
+/// of few rows, all stay in the second one while they meet one panel after another, so that a large operand is read once.
+template <size_t kRows, size_t kFewest, size_t kVectors>
+void multiply_columns(const PanelProduct& product, size_t begin, size_t end) {
+  constexpr size_t kManyMoreColumns = 8, kColumns = kVectors * kLanes;
+  const bool panel_by_panel = product.outputs >= kManyMoreColumns * product.rows;
+  const size_t columns = panel_by_panel ? kColumns : end - begin;
+  const size_t blocks = (product.rows + kRows - 1) / kRows;
+  for (size_t column = begin; column < end; column += columns) {
+    for (size_t block = 0, first = 0; block < blocks; ++block) {
+      const size_t next = product.rows * (block + 1) / blocks;
+      multiply_rows<kRows, kFewest, kVectors>(product, first, next - first, column, smaller_of(column + columns, end));
+      first = next;
+    }
   }
 }
 
@@ -109,15 +128,14 @@ void multiply_rows(const PanelProduct& product, size_t rows, const float* input,
 
 extern const GemmTile EDGEATTN_KERNEL(gemm_tile) = {kGemmRows, kGemmVectors * kLanes};
 
-/// A block of rows, cut in equal ones, stays in the first cache while it meets all panels.
+/// Of the last panel, columns that fill one vector at most are a block of their own, of one vector: half as many multiply-adds.
 void EDGEATTN_KERNEL(gemm)(const PanelProduct& product) {
-  const size_t blocks = (product.rows + kGemmRows - 1) / kGemmRows;
-  for (size_t block = 0, first = 0; block < blocks; ++block) {
-    const size_t end = product.rows * (block + 1) / blocks;
-    multiply_rows<kGemmRows>(product, end - first, product.input + first * product.input_stride,
-                             product.output + first * product.output_stride);
-    first = end;
-  }
+  constexpr size_t kFewestNarrow = kGemmNarrowRows / 2;
+  const size_t rest = product.outputs % (kGemmVectors * kLanes);
+  const size_t narrow = rest <= kLanes && product.rows >= kFewestNarrow ? rest : 0;
+  const size_t wide = product.outputs - narrow;
+  if (wide > 0) multiply_columns<kGemmRows, 1, kGemmVectors>(product, 0, wide);
+  if (narrow > 0) multiply_columns<kGemmNarrowRows, kFewestNarrow, 1>(product, wide, product.outputs);
 }
 
 }  // namespace edgeattn

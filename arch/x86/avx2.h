@@ -33,6 +33,8 @@ constexpr bool kQuickMaskedStores = false;
 /// The block of a product that stays in registers, beside a row of weights and an input.
 constexpr size_t kGemmRows = 6;
 constexpr size_t kGemmVectors = 2;
+/// Rows of a block of one vector: as many sums, so that none waits for another.
+constexpr size_t kGemmNarrowRows = 12;
 /// Rows of a block that share a pointer: one for every row would take more registers than there are.
 constexpr size_t kRowsOfPointer = 3;
 

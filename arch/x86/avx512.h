@@ -29,6 +29,7 @@ constexpr size_t kPowerVectors = 1;
 constexpr bool kQuickMaskedStores = true;
 constexpr size_t kGemmRows = 12;
 constexpr size_t kGemmVectors = 2;
+constexpr size_t kGemmNarrowRows = 12;
 constexpr size_t kRowsOfPointer = 3;
 
 inline Mask lanes(size_t begin, size_t end) {

@@ -61,7 +61,7 @@ struct Prepared {
 /// How weights are kept for plans of these options; any of their plans can use them.
 struct PreparedFormat {
   Precision precision = Precision::kFloat32;
-  Isa isa = Isa::kAuto;  ///< not read for kFloat32
+  Isa isa = Isa::kAuto;  ///< of the plans; not read for products of XNNPACK
 };
 
 /// Bytes of the span that `prepare` fills, the same as Plan::prepared_bytes.

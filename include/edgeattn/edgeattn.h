@@ -120,7 +120,7 @@ typedef struct edgeattn_options {
   size_t key_block;             ///< forces the keys of a block; 0 lets the plan choose
   size_t l2_bytes;              ///< second-level cache that a thread has to itself; 0 takes what the system tells
   edgeattn_layout layout;
-  edgeattn_isa isa;             ///< kernels between the matrix products; at reduced precision those of the products too
+  edgeattn_isa isa;             ///< of all kernels; XNNPACK's products choose their own
   edgeattn_precision precision;
   edgeattn_gemm gemm;           ///< read at EDGEATTN_FLOAT32 only
 } edgeattn_options;

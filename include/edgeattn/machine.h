@@ -111,6 +111,7 @@ struct Gemm {
   std::size_t operand_offset = 0;   ///< bytes into an operator of XNNPACK to where it keeps the address of its packed operand
   bool packs_at_creation = false;   ///< creating an operator writes one whole operand, which bind must have room for
   std::size_t mr = 1;               ///< rows that the microkernel computes at once; 1 when unknown
+  std::size_t row_unit = 0;         ///< rows of which query tiles are whole multiples; 0 for mr, as a rest costs no less than mr rows
   const char* name = "";            ///< "XNNPACK" and the year of its API, or "edgeattn" for the built-in GEMM
 };
 
@@ -123,16 +124,17 @@ enum class GemmChoice : std::uint8_t {
 
 [[nodiscard]] EDGEATTN_API const char* to_string(GemmChoice choice) noexcept;  ///< "auto", "xnnpack", "builtin"
 
-/// The built-in GEMM, with the best kernels of `machine`, whatever instruction set the other kernels of a plan are of. Each of
-/// its products is one chain of multiply-adds in the order of the inputs. Probes nothing, allocates nothing, and never fails.
+/// The built-in GEMM, whose kernels are those of a plan's instruction set. Each of its products is one chain of multiply-adds in
+/// the order of the inputs. Probes nothing, allocates nothing, and never fails.
 EDGEATTN_API Status builtin_gemm(const Machine& machine, Gemm& gemm) noexcept;
 
-/// The GEMM of plans: XNNPACK's, or the built-in one where the build has no XNNPACK or it cannot be used: the host initialised
-/// it before edgeattn could give it its allocator (call gemm_traits before the host's own xnn_initialize), the processor is too
-/// old, or the layout of its packed operands is not understood. The built-in one also with `machine.avx512_two_fma`, if XNNPACK's
-/// microkernel has too few sums under way for two such units (docs/engine.md).
+/// The GEMM of plans. kAuto takes XNNPACK, but the built-in one on x86 with AVX2 and without AVX-512, with `avx512_two_fma` and
+/// XNNPACK of 2022, and where XNNPACK cannot be used. docs/engine.md has the measurements.
 ///
-/// Initialises XNNPACK when this is the process's first use of it, and what it keeps for the life of the process is
+/// XNNPACK cannot be used where the build has none, the host initialised it before edgeattn could give it its allocator (call
+/// gemm_traits before the host's own xnn_initialize), the processor is too old, or the layout of its packed operands is not understood.
+///
+/// Where it may take XNNPACK, initialises it if nothing has in this process: what it keeps for the life of the process is
 /// allocated here. Temporary memory is freed again.
 ///
 /// Thread-safe. kOutOfMemory; when the process's first call fails so inside XNNPACK, all later ones do. With kXnnpack, also kGemm

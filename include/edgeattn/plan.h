@@ -59,7 +59,7 @@ struct Shape {
 struct PlanOptions {
   Layout layout = Layout::kNchw;
   std::size_t threads = 1;               ///< slots; at most this many threads of the pool work at once
-  Isa isa = Isa::kAuto;                  ///< kernels between the GEMMs; at reduced precision those of the GEMMs too
+  Isa isa = Isa::kAuto;                  ///< of all kernels; XNNPACK's products choose their own
   Precision precision = Precision::kFloat32;
   std::size_t scratch_budget_bytes = 0;  ///< most that scratch may take; 0 for no limit
   std::size_t query_tile = 0;            ///< forces Bq; 0 lets the plan choose

@@ -3,11 +3,11 @@
 #include <string_view>
 #include <tuple>
 
-#include "block/fold.h"
 #include "block/image_work.h"
 #include "block/slot.h"
 #include "block/spans.h"
 #include "edgeattn/block.h"
+#include "plan/isa.h"
 #include "plan/memory_map.h"
 
 namespace edgeattn {
@@ -69,7 +69,7 @@ void place_tile(const Plan& plan, std::byte* scratch, std::size_t index, Slot& s
   slot.normalized = buffer(region::kNormalized) + (plan.spec.heads > 1 || plan.reduced() ? plan.channel_stride : 0);
   slot.projected = buffer(region::kProjected);
   slot.scores = buffer(region::kScores);
-  slot.mixed = plan.key_blocks > 1 && !plan.reduced() ? buffer(region::kMixed) : nullptr;
+  slot.mixed = has_mixed_tile(plan) ? buffer(region::kMixed) : nullptr;
   slot.accumulated = buffer(region::kAccumulated);
   slot.output = buffer(region::kOutput);
   slot.row_max = buffer(region::kRows);
@@ -113,10 +113,10 @@ std::span<Entry> make_table(const Plan& plan, std::string_view name, std::span<s
 
 Status make_operators(const Plan& plan, std::span<std::byte> persistent, std::span<std::byte> scratch,
                       std::span<Slot> slots) noexcept {
-  Kernels best;
+  Kernels kernels;
   GemmSource source;
-  EDGEATTN_TRY(best_kernels(plan.machine, best));
-  EDGEATTN_TRY(find_gemm(plan.gemm_name, plan.operand_offset, best, source));
+  kernels_init(kernels, kernel_set(plan.isa));
+  EDGEATTN_TRY(find_gemm(plan.gemm_name, plan.operand_offset, kernels, source));
   const std::span<std::byte> objects = region_span(plan, region::kOperators, persistent);
   const std::span<std::byte> work = region_span(plan, region::kBindWork, scratch);
   const std::size_t objects_per_slot = kOperatorsPerSlot * plan.operator_bytes;

@@ -5,6 +5,7 @@
 
 #include "block/fold.h"
 #include "block/spans.h"
+#include "gemm/builtin.h"
 #include "plan/isa.h"
 #include "plan/memory_map.h"
 #include "plan/precision.h"
@@ -186,7 +187,8 @@ Status plan_prepared(const Spec& spec, const Machine& machine, const Gemm& gemm,
   plan.precision = format.precision;
   EDGEATTN_TRY(choose_isa(format.isa, machine, plan.isa));
   EDGEATTN_TRY(choose_reduced(format.precision, plan.isa, machine, set));
-  EDGEATTN_TRY(operand_layout(format.precision, set, gemm, Operand::kWeights, spec.channels, spec.channels, plan.projection));
+  const Gemm products = builtin::with_kernels(gemm, kernel_set(plan.isa));
+  EDGEATTN_TRY(operand_layout(format.precision, set, products, Operand::kWeights, spec.channels, spec.channels, plan.projection));
   map_prepared(plan);
   return {};
 }

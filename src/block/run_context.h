@@ -53,9 +53,10 @@ struct RunContext {
     return work.values + block * plan.spec.heads * operand_stride(plan.values) + head * operand_stride(value_layout(block));
   }
 
-  /// A product of the slot's operator `op` with `rows` rows.
-  void multiply(const Operator& op, const std::byte* operand, std::size_t rows, const float* input, float* output) noexcept {
-    if (!run_operator(op, reinterpret_cast<const float*>(operand), rows, input, output))
+  /// A product of the slot's operator `op` with `rows` rows; `rescale` as run_operator takes it.
+  void multiply(const Operator& op, const std::byte* operand, std::size_t rows, const float* input, float* output,
+                const float* rescale = nullptr) noexcept {
+    if (!run_operator(op, reinterpret_cast<const float*>(operand), rows, input, output, rescale))
       refused.store(true, std::memory_order_relaxed);
   }
   /// At reduced precision: rounds rows of a tile to 16 bits, after dividing each by its sum; null for 1.

@@ -21,7 +21,7 @@ struct Slot {
                          ///< of a strip too
   float* projected;      ///< [Bq, C]: T; with several heads also K, and then V, of a strip
   float* scores;         ///< [Bq, Bk]: S, then P
-  float* mixed;          ///< [Bq, C]: P X̂ of one key block; null when there is only one
+  float* mixed;          ///< [Bq, C]: P X̂ of one key block; null when there is only one, or products add to `accumulated`
   float* accumulated;    ///< [Bq, C]: O
   float* output;         ///< [Bq, C]: Y
   float* row_max;        ///< [Bq]

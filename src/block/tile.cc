@@ -39,8 +39,9 @@ class TileWorker {
   }
 
  private:
-  void multiply(const Operator& op, const std::byte* operand, const float* input, float* output) noexcept {
-    run_.multiply(op, operand, rows_, input, output);
+  void multiply(const Operator& op, const std::byte* operand, const float* input, float* output,
+                const float* rescale = nullptr) noexcept {
+    run_.multiply(op, operand, rows_, input, output, rescale);
   }
 
   /// Notes rows of T that are not finite. Products on plain operands do so themselves, in the scores; others leave out what stands
@@ -78,11 +79,17 @@ class TileWorker {
     run_.kernels.softmax(slot_.scores, rows_, run_.keys_in(block), plan.score_stride, slot_.row_max, slot_.row_sum,
                          slot_.rescale);
     clock.mark(Phase::kSoftmax);
+    const Operator& values = last ? slot_.last_values : slot_.values;
+    const std::byte* const operand = run_.values(work_, head, block);
     float* const sum = of_head(slot_.accumulated, head);
-    float* const target = block == 0 ? sum : slot_.mixed;
-    multiply(last ? slot_.last_values : slot_.values, run_.values(work_, head, block), slot_.scores, target);
-    if (block > 0)
+    if (block == 0) {
+      multiply(values, operand, slot_.scores, sum);
+    } else if (slot_.mixed == nullptr) {
+      multiply(values, operand, slot_.scores, sum, slot_.rescale);
+    } else {
+      multiply(values, operand, slot_.scores, slot_.mixed);
       run_.kernels.accumulate(sum, slot_.mixed, slot_.rescale, rows_, plan.spec.head_channels(), plan.channel_stride);
+    }
     clock.mark(Phase::kMix);
   }
 

@@ -37,7 +37,7 @@ Status describe_plan(const edgeattn_plan* object, edgeattn_plan_info* info) noex
   if (object == nullptr) return is_null("plan");
   const Plan& plan = object->plan;
   const Bytes bytes = bytes_of(plan);
-  const bool own_products = std::string_view(plan.gemm_name) == builtin::kName;
+  const bool own_products = builtin::is_name(plan.gemm_name);
   const edgeattn_plan_info known{.size = sizeof known,
                                  .prepared_bytes = bytes.prepared,
                                  .persistent_bytes = bytes.persistent,
@@ -82,8 +82,10 @@ Status sum_memory(const edgeattn_plan* const* plans, std::size_t count, edgeattn
 using namespace edgeattn;
 
 edgeattn_status edgeattn_initialize(edgeattn_message* message) {
+  // Plans of this processor may take XNNPACK if they ask for it, so it is initialised also where it is not chosen by itself.
   Gemm gemm;
-  return c::report(gemm_traits(detect_machine(), gemm), message);
+  const Status status = gemm_traits(detect_machine(), gemm, GemmChoice::kXnnpack);
+  return c::report(status.code() == StatusCode::kOutOfMemory ? status : Status{}, message);
 }
 
 size_t edgeattn_plan_bytes() { return c::kHeaderBytes<edgeattn_plan>; }

@@ -11,7 +11,9 @@
 #include "cli/stopwatch.h"
 #include "cli/text.h"
 #include "edgeattn/io.h"
+#include "gemm/builtin.h"
 #include "peak.h"
+#include "plan/isa.h"
 
 namespace edgeattn::cli {
 namespace {
@@ -20,10 +22,10 @@ constexpr std::uint64_t kWeightsSeed = 1, kInputSeed = 2;
 constexpr std::size_t kLeastReps = 5;
 constexpr double kDefaultMs = 1000;
 
-KernelSet best_kernels(const Machine& machine) {
-  if (machine.avx512) return KernelSet::kAvx512;
-  if (machine.avx2) return KernelSet::kAvx2;
-  return machine.neon ? KernelSet::kNeon : KernelSet::kScalar;
+/// The kernels that the peak of `plan` is measured with: those of its products. XNNPACK takes the best that it has.
+KernelSet product_kernels(const Plan& plan) {
+  const bool own = plan.reduced() || builtin::is_name(plan.gemm_name);
+  return kernel_set(own ? plan.isa : plan.machine.best_isa());
 }
 
 io::BlockWeights weights_of(const Spec& spec) {
@@ -93,7 +95,7 @@ std::string bench_command(const BenchOptions& options) {
     BoundBlock block(planned, weights, context);
     measure(block, options.reps, bench);
     const std::size_t cores = std::min(planned.plan.threads, planned.machine.processors);
-    bench.fma_peak_gflops = fma_peak_gflops(best_kernels(planned.machine), cores);
+    bench.fma_peak_gflops = fma_peak_gflops(product_kernels(planned.plan), cores);
   }
 
   std::string report;

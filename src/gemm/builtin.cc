@@ -38,7 +38,16 @@ auto* layout_of(KernelSet set) noexcept {
   return layout_for<KernelSet::kScalar>;
 }
 
+Gemm gemm_of(KernelSet set) noexcept {
+  // Any number of rows is cut in equal blocks, of which no row is wasted.
+  return {.probe = layout_of(set), .operator_bytes = kOperatorBytes, .mr = gemm_tile(set).rows, .row_unit = 1, .name = kName};
+}
+
 }  // namespace
+
+Gemm with_kernels(const Gemm& gemm, KernelSet set) noexcept {
+  return is_name(gemm.name) ? gemm_of(set) : gemm;
+}
 
 Status create_operator(const OperatorShape& shape, gemm_fn* kernel, std::span<std::byte> object, Operator& op) noexcept {
   if (object.size() < kOperatorBytes)
@@ -47,7 +56,8 @@ Status create_operator(const OperatorShape& shape, gemm_fn* kernel, std::span<st
   return {};
 }
 
-void run_operator(const Operator& op, const float* operand, std::size_t rows, const float* input, float* output) noexcept {
+void run_operator(const Operator& op, const float* operand, std::size_t rows, const float* input, float* output,
+                  const float* rescale) noexcept {
   const auto& object = *static_cast<const Object*>(op.object);
   object.kernel({.input = input,
                  .input_stride = object.shape.input_stride,
@@ -57,7 +67,8 @@ void run_operator(const Operator& op, const float* operand, std::size_t rows, co
                  .nr = object.shape.nr,
                  .outputs = object.shape.outputs,
                  .output = output,
-                 .output_stride = object.shape.output_stride});
+                 .output_stride = object.shape.output_stride,
+                 .rescale = rescale});
 }
 
 }  // namespace builtin
@@ -65,11 +76,7 @@ void run_operator(const Operator& op, const float* operand, std::size_t rows, co
 Status builtin_gemm(const Machine& machine, Gemm& gemm) noexcept {
   Isa best = Isa::kScalar;
   EDGEATTN_TRY(choose_isa(Isa::kAuto, machine, best));
-  const KernelSet set = kernel_set(best);
-  gemm = {.probe = builtin::layout_of(set),
-          .operator_bytes = builtin::kOperatorBytes,
-          .mr = gemm_tile(set).rows,
-          .name = builtin::kName};
+  gemm = builtin::gemm_of(kernel_set(best));
   return {};
 }
 

@@ -10,9 +10,9 @@
 
 namespace edgeattn {
 
-Status find_gemm(const char* name, [[maybe_unused]] std::size_t operand_offset, const Kernels& best, GemmSource& source) noexcept {
-  if (std::string_view(name) == builtin::kName) {
-    source = {.kernel = best.gemm};
+Status find_gemm(const char* name, [[maybe_unused]] std::size_t operand_offset, const Kernels& kernels, GemmSource& source) noexcept {
+  if (builtin::is_name(name)) {
+    source = {.kernel = kernels.gemm};
     return {};
   }
 #if EDGEATTN_XNNPACK
@@ -32,11 +32,12 @@ Status create_operator(const OperatorShape& shape, const GemmSource& source, std
   return builtin::create_operator(shape, source.kernel, object, op);
 }
 
-bool run_operator(const Operator& op, const float* operand, std::size_t rows, const float* input, float* output) noexcept {
+bool run_operator(const Operator& op, const float* operand, std::size_t rows, const float* input, float* output,
+                  const float* rescale) noexcept {
 #if EDGEATTN_XNNPACK
   if (op.operand != nullptr) return xnnpack::run_operator(op, operand, rows, input, output);
 #endif
-  builtin::run_operator(op, operand, rows, input, output);
+  builtin::run_operator(op, operand, rows, input, output, rescale);
   return true;
 }
 

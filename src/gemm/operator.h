@@ -49,9 +49,9 @@ struct GemmSource {
 /// The source of a plan's operators.
 ///
 /// @param name  gemm.name
-/// @param best  the processor's best kernels
+/// @param kernels  of the plan's instruction set
 /// kMismatch if this build has no GEMM of that name.
-Status find_gemm(const char* name, std::size_t operand_offset, const Kernels& best, GemmSource& source) noexcept;
+Status find_gemm(const char* name, std::size_t operand_offset, const Kernels& kernels, GemmSource& source) noexcept;
 
 /// Creates an operator.
 ///
@@ -65,9 +65,11 @@ Status create_operator(const OperatorShape& shape, const GemmSource& source, std
 ///
 /// @param input   [rows, inputs] followed by kInputPaddingBytes that may be read
 /// @param output  [rows, outputs]; may not overlap input or operand
+/// @param rescale  null, or of the built-in GEMM alone [rows], each in [0, 1]: adds to what `output` holds, times this
 /// @return false if XNNPACK refused, which a created operator gives no cause for
 /// One call at a time on one operator.
-bool run_operator(const Operator& op, const float* operand, std::size_t rows, const float* input, float* output) noexcept;
+bool run_operator(const Operator& op, const float* operand, std::size_t rows, const float* input, float* output,
+                  const float* rescale = nullptr) noexcept;
 
 /// Whether a packed operand of so many elements can be: kInvalidArgument if not, or beyond `most` with the padding of any layout.
 Status check_operand_size(std::size_t inputs, std::size_t outputs, std::size_t most) noexcept;

@@ -13,6 +13,10 @@ const char* to_string(GemmChoice choice) noexcept {
 
 namespace {
 
+/// Whether the built-in GEMM is faster than XNNPACK of any release: with AVX2, XNNPACK's 5×16 microkernel, as Debian compiles it, loads
+/// and stores one of its ten sums in every step.
+bool spills_sums(const Machine& machine) noexcept { return machine.avx2 && !machine.avx512; }
+
 /// Tells whether XNNPACK's microkernel keeps two units of 512 bits waiting: where a multiply-add takes four cycles, eight vectors
 /// of sums have to be under way, and that of 2022 has seven rows of one (docs/engine.md has the measurements).
 Status has_too_few_sums(const Machine& machine, const Gemm& xnnpack, bool& answer) noexcept {
@@ -34,8 +38,8 @@ Status xnnpack_gemm(const Machine&, Gemm&) noexcept {
 #endif
 
 Status gemm_traits(const Machine& machine, Gemm& gemm, GemmChoice choice) noexcept {
-  if (choice == GemmChoice::kBuiltin) return builtin_gemm(machine, gemm);
   if (choice == GemmChoice::kXnnpack) return xnnpack_gemm(machine, gemm);
+  if (choice == GemmChoice::kBuiltin || spills_sums(machine)) return builtin_gemm(machine, gemm);
   Gemm xnnpack;
   bool slower = false;
   Status status = xnnpack_gemm(machine, xnnpack);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <span>
 
-#include "gemm/operator.h"
+#include "gemm/builtin.h"
 #include "plan/precision.h"
 #include "plan/sizes.h"
 
@@ -106,7 +106,7 @@ void map_float_slot(Plan& plan) noexcept {
     slot(region::kProjected, wide, Phase::kProject, Phase::kMix);
   }
   slot(region::kScores, tile_bytes(rows, plan.score_stride), Phase::kScores, Phase::kMix);
-  if (plan.key_blocks > 1) slot(region::kMixed, wide, Phase::kMix, Phase::kMix);
+  if (has_mixed_tile(plan)) slot(region::kMixed, wide, Phase::kMix, Phase::kMix);
   // From the scores on: it holds the sum of earlier key blocks while later ones are scored.
   slot(region::kAccumulated, wide, Phase::kScores, Phase::kOut);
   slot(region::kOutput, wide, Phase::kOut, Phase::kTranspose);
@@ -121,6 +121,8 @@ void map_slot(Plan& plan) noexcept {
 }
 
 }  // namespace
+
+bool has_mixed_tile(const Plan& plan) noexcept { return plan.key_blocks > 1 && !builtin::is_name(plan.gemm_name); }
 
 void map_prepared(Plan& plan) noexcept {
   const auto prepared = [&plan](const char* name, std::size_t bytes) {

@@ -62,6 +62,9 @@ void map_memory(Plan& plan, bool packs_at_creation) noexcept;
 /// Lays out the prepared weights alone: the same regions as in every plan of `spec`.
 void map_prepared(Plan& plan) noexcept;
 
+/// Whether what a key block adds to a tile has a region of its own: with several blocks, and products of XNNPACK, which overwrite.
+bool has_mixed_tile(const Plan& plan) noexcept;
+
 /// The region `name`: of `slot`, or the shared one. Empty when the plan has none of that name.
 Region find_region(const Plan& plan, std::string_view name, std::size_t slot = 0) noexcept;
 

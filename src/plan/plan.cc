@@ -46,6 +46,7 @@ struct Products {
   const Gemm& gemm;
   ReducedSet set;
   std::size_t mr;
+  std::size_t unit;
 
   Status layout(const Plan& plan, Operand operand, std::size_t inputs, std::size_t outputs, PanelLayout& layout) const noexcept {
     return operand_layout(plan.precision, set, gemm, operand, inputs, outputs, layout);
@@ -87,7 +88,7 @@ bool fit(const PlanOptions& options, const Products& products, Plan& plan) noexc
   const std::size_t budget = options.scratch_budget_bytes;
   const std::size_t tokens = plan.shape.tokens();
   const bool forced = options.query_tile != 0;
-  const std::size_t unit = forced ? std::min(options.query_tile, tokens) : query_unit(products.mr);
+  const std::size_t unit = forced ? std::min(options.query_tile, tokens) : products.unit;
   const std::size_t largest = forced ? unit : largest_query_tile(plan, products.mr);
   const auto fits = [&] {
     map_memory(plan, products.gemm.packs_at_creation);
@@ -109,15 +110,17 @@ bool fit(const PlanOptions& options, const Products& products, Plan& plan) noexc
 
 }  // namespace
 
-Status plan(const Spec& spec, const Shape& shape, const PlanOptions& options, const Machine& machine, const Gemm& gemm,
+Status plan(const Spec& spec, const Shape& shape, const PlanOptions& options, const Machine& machine, const Gemm& chosen,
             Plan& result) noexcept {
   EDGEATTN_TRY(check_spec(spec));
   EDGEATTN_TRY(check_shape(spec, shape));
   EDGEATTN_TRY(check_options(options, shape));
-  if (gemm.probe == nullptr || gemm.mr == 0)
+  if (chosen.probe == nullptr || chosen.mr == 0)
     return Status::error(StatusCode::kInvalidArgument, "gemm is empty: call gemm_traits first");
 
   Plan plan;
+  EDGEATTN_TRY(choose_isa(options.isa, machine, plan.isa));
+  const Gemm gemm = builtin::with_kernels(chosen, kernel_set(plan.isa));
   plan.spec = spec;
   plan.shape = shape;
   plan.layout = options.layout;
@@ -130,10 +133,12 @@ Status plan(const Spec& spec, const Shape& shape, const PlanOptions& options, co
   plan.channel_stride = sizes::round_up(spec.channels, 16);
   plan.half_stride = sizes::round_up(spec.channels, kReducedRowUnit / sizeof(Half));
   plan.quantized_stride = sizes::round_up(spec.head_channels(), kReducedRowUnit);
-  EDGEATTN_TRY(choose_isa(options.isa, machine, plan.isa));
-  Products products{.gemm = gemm, .set = ReducedSet::kScalar, .mr = gemm.mr};
+  Products products{.gemm = gemm, .set = ReducedSet::kScalar, .mr = gemm.mr, .unit = query_unit(gemm)};
   EDGEATTN_TRY(choose_reduced(plan.precision, plan.isa, machine, products.set));
-  if (plan.reduced()) products.mr = ReducedTable(products.set).traits.mr;
+  if (plan.reduced()) {
+    products.mr = ReducedTable(products.set).traits.mr;
+    products.unit = query_unit(products.mr);
+  }
   EDGEATTN_TRY(products.layout(plan, Operand::kWeights, spec.channels, spec.channels, plan.projection));
 
   const bool forced_keys = options.key_block != 0;

@@ -23,8 +23,9 @@ inline constexpr std::size_t kMostQueryRows = 336;
 /// in another order).
 inline constexpr std::size_t kSmallestQueryTile = 4;
 
-/// Rows of which query tiles are whole multiples: passes of a microkernel of `mr` rows.
-constexpr std::size_t query_unit(std::size_t mr) noexcept { return sizes::round_up(kSmallestQueryTile, mr); }
+/// Rows of which query tiles are whole multiples, if `rows` is what a product of them is best cut in.
+constexpr std::size_t query_unit(std::size_t rows) noexcept { return sizes::round_up(kSmallestQueryTile, rows); }
+constexpr std::size_t query_unit(const Gemm& gemm) noexcept { return query_unit(gemm.row_unit != 0 ? gemm.row_unit : gemm.mr); }
 
 /// The largest key block whose operand of either attention product fills half of a worker's L2, within the bounds above.
 std::size_t largest_key_block(const Plan& plan) noexcept;

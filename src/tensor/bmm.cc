@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "block/spans.h"
-#include "gemm/operator.h"
+#include "gemm/builtin.h"
 #include "plan/isa.h"
 #include "plan/tiles.h"
 #include "tensor/check.h"
@@ -114,16 +114,18 @@ Status check_tensors(const TensorView<const float>& a, const TensorView<const fl
 
 }  // namespace
 
-Status plan(const BmmShape& shape, const Gemm& gemm, BmmPlan& plan, Isa isa) noexcept {
+Status plan(const BmmShape& shape, const Gemm& chosen, BmmPlan& plan, Isa isa) noexcept {
   if (shape.rows == 0 || shape.inner == 0 || shape.columns == 0)
     return Status::error(StatusCode::kInvalidArgument, "bmm: rows, inner and columns must be at least 1, given ", shape.rows, ", ",
                          shape.inner, " and ", shape.columns);
-  if (gemm.probe == nullptr || gemm.mr == 0) return Status::error(StatusCode::kInvalidArgument, "gemm is empty: call gemm_traits first");
+  if (chosen.probe == nullptr || chosen.mr == 0)
+    return Status::error(StatusCode::kInvalidArgument, "gemm is empty: call gemm_traits first");
   BmmPlan made;
   made.shape = shape;
   EDGEATTN_TRY(tensor_isa(isa, made.isa));
+  const Gemm gemm = builtin::with_kernels(chosen, kernel_set(made.isa));
   EDGEATTN_TRY(gemm.probe(shape.inner, shape.columns, made.operand));
-  made.row_unit = query_unit(gemm.mr);
+  made.row_unit = query_unit(gemm);
   made.row_tile = cut_queries(shape.rows, made.row_unit, kMostRows, 1).rows();
   made.gemm_name = gemm.name;
   made.operator_bytes = gemm.operator_bytes;
@@ -146,12 +148,10 @@ Status plan(const BmmShape& shape, const Gemm& gemm, BmmPlan& plan, Isa isa) noe
 
 Status bind(const BmmPlan& plan, std::span<std::byte> persistent, std::span<std::byte> scratch, Bmm& gemm) noexcept {
   if (plan.scratch_bytes == 0) return Status::error(StatusCode::kInvalidArgument, "the plan is empty");
-  Kernels best;
+  Kernels kernels;
   GemmSource source;
-  EDGEATTN_TRY(tensor_kernels(Isa::kAuto, best));
-  EDGEATTN_TRY(find_gemm(plan.gemm_name, plan.operand_offset, best, source));
-  Isa isa = Isa::kScalar;
-  EDGEATTN_TRY(tensor_isa(plan.isa, isa));
+  EDGEATTN_TRY(tensor_kernels(plan.isa, kernels));
+  EDGEATTN_TRY(find_gemm(plan.gemm_name, plan.operand_offset, kernels, source));
   EDGEATTN_TRY(check_span("persistent", persistent, plan.persistent_bytes));
   EDGEATTN_TRY(check_span("scratch", scratch, plan.scratch_bytes));
   Operator op;
