@@ -4,7 +4,8 @@ import subprocess
 
 from safetensors import safe_open
 
-from common import EPS, GROUPS, LEAST_RUNS, Skip, serve
+from common import EPS, LEAST_RUNS, Skip, serve
+from shapes import GROUPS
 
 
 def measure(job, arguments):
@@ -17,7 +18,7 @@ def measure(job, arguments):
         return result.stdout
 
     block = ["--weights", job.weights, "--groups", str(GROUPS), "--eps", str(EPS), "--threads", str(job.threads),
-             "--precision", job.precision, "--json"]
+             "--precision", job.precision, "--gemm", arguments.gemm, "--isa", arguments.isa, "--json"]
     with safe_open(job.input, framework="numpy") as file:
         shape = ",".join(map(str, file.get_slice("input").get_shape()))
 
@@ -32,4 +33,4 @@ def measure(job, arguments):
 
 
 if __name__ == "__main__":
-    serve(measure, options=["tool"])
+    serve(measure, options=["tool", "gemm", "isa"])
