@@ -155,8 +155,8 @@ def draw(panels):
     highest = max([1.0, *(ratio for ratio in ratios if ratio is not None)])
     base = " or ".join(dict.fromkeys(CANDIDATES[panel.base].label for panel in panels))
     drawing.text(LEFT, 28, f"One attention block: time relative to {base}'s (lower is better)", 16, bold=True)
-    drawing.text(WIDTH - RIGHT, 28, f"under each shape {base}'s own time", 12, GRAY, "end")
-    y = draw_legend(drawing, keys, 52)
+    drawing.text(LEFT, 46, f"under each shape {base}'s own time", 12, GRAY)
+    y = draw_legend(drawing, keys, 70)
     for shown in panels:
         y = draw_panel(drawing, shown, shapes, keys, highest, y + HEADER) + GAP - 4
     return drawing.svg(y)

@@ -35,8 +35,8 @@ def check_words(asked):
     result = subprocess.run([str(TOOL), "plan", "--shape", ",".join(map(str, asked.shapes[0])), "--gemm", asked.gemm,
                              "--isa", asked.isa], capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        lines = [line for line in result.stderr.splitlines() if line.strip()] or [f"edgeattn plan ended with {result.returncode}"]
-        print(f"bench/peers/run.sh: {lines[0]}", file=sys.stderr)
+        said = [line for line in result.stderr.splitlines() if not line.startswith(("edgeattn: note:", "edgeattn: warning:"))]
+        print(f"bench/peers/run.sh: {said[0] if said else f'edgeattn plan ended with {result.returncode}'}", file=sys.stderr)
         sys.exit(result.returncode)
 
 
@@ -105,9 +105,7 @@ def save(report, asked):
     (OUT / "chart.svg").write_text(chart.draw(panels), encoding="utf-8")
     written = ["build/peers/results.json", "build/peers/chart.svg"]
     if asked.figures:
-        figures.check(json.loads(json.dumps(report)))
-        figures.write(figures.DOCS / "figures" / f"{asked.figures}.json", report)
-        written += [f"docs/figures/{asked.figures}.json", *(f"docs/{name}" for name in figures.draw())]
+        written += figures.keep(asked.figures, report)
     return written
 
 
@@ -121,6 +119,8 @@ def main():
     labels = {key: candidate.label for key, candidate in chosen.items()}
     base = base_of(asked.precision)
     commit, busy = figures.commit(), busy_share()
+    if asked.figures and not commit:
+        sys.exit("compare.py: --figures keeps the commit that was measured, which git does not tell here")
     if busy > MOST_BUSY:
         print(f"compare.py: others use {busy:.0%} of this machine; the times will mean little", file=sys.stderr)
 
@@ -137,7 +137,7 @@ def main():
     for line in verdicts(results, chosen) + complaints(results, labels, "skipped") + failures:
         print(line)
     if not complete:
-        print("partial: interrupted, so only what is above was measured, and no file was written")
+        print(f"partial: interrupted, so {'only what is above' if results else 'nothing'} was measured, and no file was written")
         return INTERRUPTED
     print(f"written: {', '.join(save(report, asked))}")
     return 1 if failures else 0

@@ -135,6 +135,17 @@ def draw(docs=DOCS):
     return list(drawn)
 
 
+def keep(name, report):
+    """Writes the figures of this class and draws the charts with them; returns the names of the files."""
+    place = f"docs/figures/{name}.json"
+    try:
+        check(json.loads(json.dumps(report)))
+    except ValueError as error:
+        raise ValueError(f"{place} is not written: {error}") from error
+    write(ROOT / place, report)
+    return [place, *(f"docs/{chart_name}" for chart_name in draw())]
+
+
 def commit():
     """The commit of this source tree, `-dirty` where it was changed since; None where git does not tell."""
     result = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"],

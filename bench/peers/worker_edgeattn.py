@@ -28,8 +28,9 @@ def measure(job, arguments):
     call("run", *block, "--input", job.input, "--output", job.output)
     reps = max(LEAST_RUNS, round(job.seconds * 1e3 / bench(LEAST_RUNS)["best_ms"]))
     report = bench(reps)
-    return {"version": call("--version").split()[-1], "form": f"folded, {report['isa']}", "best_ms": report["best_ms"],
-            "median_ms": report["median_ms"], "runs": reps, "roofline_fraction": report["roofline_fraction"]}
+    return {"version": call("--version").split()[-1], "form": f"folded, {report['isa']}, {report['gemm']}",
+            "best_ms": report["best_ms"], "median_ms": report["median_ms"], "runs": reps,
+            "roofline_fraction": report["roofline_fraction"]}
 
 
 if __name__ == "__main__":
