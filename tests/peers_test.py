@@ -119,10 +119,10 @@ def measure(stream, worker):
     progress = Progress(rounds.plan(SETTING, CHOSEN, 1), 1, stream, lambda: next(seconds))
     try:
         rounds.measure(measured, CHOSEN, SETTING, progress, {}, dict.fromkeys(KEYS, "y"), worker)
+        assert not any(progress.left.values()), f"the estimate waits for {progress.left}"
     except KeyboardInterrupt:
         progress.interrupt()
     rounds.add_ratios(measured["runtimes"], base_of(["f32"]))
-    assert all(count >= 0 for count in progress.left.values()), progress.left
     return measured
 
 

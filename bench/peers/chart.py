@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from runtimes import CANDIDATES, PRECISIONS, base_of
-from shapes import name_of, operations
+from shapes import name_of, operations, threads_text
 
 COLOURS = {"edgeattn": "#1b7837", "edgeattn-bf16": "#5aae61", "edgeattn-int8": "#a6dba0", "torch": "#d95f02",
            "torch-bf16": "#b35806", "torch-compiled": "#f4a582", "torch-compiled-bf16": "#fddbc7", "onnxruntime": "#4575b4",
@@ -46,7 +46,7 @@ def panel(report, keys, threads, name=""):
     """What a report of compare.py shows with this number of threads, of the runtimes `keys`."""
     words = [word for word in PRECISIONS if any(CANDIDATES[key].precision == word for key in keys)]
     precision = ", ".join(words).replace("f32", "float32")
-    about = f"{report['processor']}; {threads} thread{'s' if threads > 1 else ''}; {precision}; {report['date']}"
+    about = f"{report['processor']}; {threads_text(threads)}; {precision}; {report['date']}"
     processes = f"best of {report['rounds']} process{'es' if report['rounds'] > 1 else ''} each"
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
     own = [key for key in keys if CANDIDATES[key].runtime == CANDIDATES[base_of(report["precisions"])].runtime]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtimes import OWN, RUNTIMES
+from shapes import threads_text
 
 HERE = Path(__file__).resolve().parent
 
@@ -58,7 +59,7 @@ def plan(setting, chosen, cases):
 def measure(case, chosen, setting, progress, files, outputs, worker=work):
     """Fills in case["runtimes"], {key: report}, round by round, so that an interrupt leaves what was measured before it."""
     reports, keys = case["runtimes"], list(chosen)
-    threads = f"{case['threads']} thread{'s' if case['threads'] > 1 else ''}"
+    place = f"{case['name']}, {threads_text(case['threads'])}"
     for turn in range(setting.rounds):
         # Every round begins with another runtime, so that none always follows the same one.
         first = turn % len(keys)
@@ -67,10 +68,10 @@ def measure(case, chosen, setting, progress, files, outputs, worker=work):
             if known and "best_ms" not in known:
                 progress.drop(kind)
                 continue
-            what = f"{case['name']}, {threads}, round {turn + 1} of {setting.rounds}, {chosen[key].label}"
+            what = f"{place}, round {turn + 1} of {setting.rounds}, {chosen[key].label}"
             reports[key] = progress.measure(what, kind, lambda: merge(known, worker(
                 setting, chosen[key], {**files, "output": outputs[key]}, case["threads"], known["form"] if known else "")))
-    progress.end_case(f"{case['name']}, {threads}: measured")
+    progress.end_case(f"{place}: measured")
 
 
 def add_ratios(reports, base):

@@ -1,4 +1,4 @@
-"""The shapes [B, C, H, W] that are compared: how they are written, named and ordered."""
+"""The shapes [B, C, H, W] that are compared: how they, and numbers of threads, are written, named and ordered."""
 import re
 
 GROUPS = 32
@@ -18,6 +18,10 @@ def parse(text):
 def name_of(shape):
     batch, channels, height, width = shape
     return (f"B{batch} " if batch > 1 else "") + f"C{channels} {height}×{width}"
+
+
+def threads_text(threads):
+    return f"{threads} thread{'s' if threads > 1 else ''}"
 
 
 def operations(shape):

@@ -1,6 +1,8 @@
 """The comparison as text: tables of times, and what was skipped or failed."""
 import math
 
+from shapes import threads_text
+
 
 def geometric_mean(values):
     return math.exp(sum(map(math.log, values)) / len(values))
@@ -19,8 +21,7 @@ def print_table(cases, labels, base):
     """The cases of one number of threads: best milliseconds, in brackets times those of `base`, and their geometric mean."""
     if not cases:
         return
-    threads = cases[0]["threads"]
-    print(f"\n{threads} thread{'s' if threads > 1 else ''}: best ms (× {labels[base]}'s)\n")
+    print(f"\n{threads_text(cases[0]['threads'])}: best ms (× {labels[base]}'s)\n")
     print(f"{'shape':16}" + "".join(f"{label:>22}" for label in labels.values()) + f"{'max abs error':>16}")
     for case in cases:
         reports = [case["runtimes"].get(runtime, {}) for runtime in labels]

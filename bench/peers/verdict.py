@@ -1,5 +1,6 @@
 """Where edgeattn is the fastest, and where it is not, in plain words."""
 from runtimes import CANDIDATES, OWN
+from shapes import threads_text
 
 
 def measured(report):
@@ -14,7 +15,7 @@ def rivals(case, own):
 
 def verdict(cases, own):
     """Lines on the cases of one number of threads: how often edgeattn's candidate `own` is the fastest, and each case where not."""
-    threads = f"{cases[0]['threads']} thread{'s' if cases[0]['threads'] > 1 else ''}"
+    threads = threads_text(cases[0]["threads"])
     compared, slower = 0, []
     for case in cases:
         others, mine = rivals(case, own), case["runtimes"].get(own.key, {})
