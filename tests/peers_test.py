@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """The comparison of bench/peers without the runtimes that it compares: its command line, what it says while it measures, what
-an interrupt leaves, and its verdict. peers_test.py
+an interrupt leaves, and its verdict. peers_test.py EDGEATTN
 """
 import contextlib
 import fcntl
 import io
 import os
 import pathlib
+import platform
 import pty
 import struct
 import subprocess
@@ -20,6 +21,7 @@ sys.path.insert(0, str(PEERS))
 import options
 import rounds
 import table
+import tool
 from progress import Progress
 from runtimes import CANDIDATES, base_of, choose
 from verdict import verdicts
@@ -66,6 +68,29 @@ def check_help():
 def check_options():
     asked = options.parse(["--gemm", "builtin", "--isa", "avx2", "--precision", "int8", "f32", "--threads", "2", "2"])
     assert (asked.gemm, asked.isa, asked.precision, asked.threads) == ("builtin", "avx2", ["f32", "int8"], [2]), asked
+
+
+# Words for edgeattn, its exit code, and what its line must have.
+REFUSED = (
+    (["--isa", "sse9"], 2, "sse9"),
+    (["--gemm", "blas"], 2, "blas"),
+    (["--isa", "neon" if platform.machine() in ("x86_64", "i686") else "avx2"], 1, "this processor has no"),
+)
+
+
+def check_refusals():
+    edgeattn = [os.path.abspath(sys.argv[1])]
+    for arguments in (["--gemm", "builtin"], ["--isa", "scalar", "--precision", "f32", "bf16", "int8"]):
+        refused = tool.refusal(edgeattn, options.parse(arguments))
+        assert refused is None, f"{arguments}: {refused}"
+    for arguments, code, word in REFUSED:
+        refused = tool.refusal(edgeattn, options.parse(arguments))
+        assert refused and refused[1] == code and word in refused[0], f"{arguments}: {refused}"
+    # Every precision is asked for, not the first alone; a note is no error.
+    lacking = ["sh", "-c", 'case "$*" in *bf16*) echo "edgeattn: note: slow" >&2; echo "edgeattn: no bf16" >&2; exit 1; esac', "sh"]
+    assert tool.refusal(lacking, options.parse(["--precision", "f32"])) is None
+    refused = tool.refusal(lacking, options.parse(["--precision", "f32", "bf16"]))
+    assert refused == ("edgeattn: no bf16", 1), refused
 
 
 def case(times, threads=2, **others):

@@ -2,7 +2,6 @@
 import datetime
 import json
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from progress import Progress
 from runtimes import CANDIDATES, OWN, RUNTIMES, base_of, choose
 from shapes import name_of
 from table import complaints, print_table
+from tool import refusal
 from verdict import verdicts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,16 +28,6 @@ TOOL = ROOT / "build" / "peers-edgeattn" / "src" / "edgeattn"
 MOST_ERROR = {"f32": 1e-3, "bf16": 0.1, "int8": 0.1}
 MOST_BUSY = 0.1
 INTERRUPTED = 130
-
-
-def check_words(asked):
-    """Ends as the tool does where it refuses the words for edgeattn, before anything is measured."""
-    result = subprocess.run([str(TOOL), "plan", "--shape", ",".join(map(str, asked.shapes[0])), "--gemm", asked.gemm,
-                             "--isa", asked.isa], capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        said = [line for line in result.stderr.splitlines() if not line.startswith(("edgeattn: note:", "edgeattn: warning:"))]
-        print(f"bench/peers/run.sh: {said[0] if said else f'edgeattn plan ended with {result.returncode}'}", file=sys.stderr)
-        sys.exit(result.returncode)
 
 
 def measure_case(case, chosen, base, setting, progress):
@@ -113,7 +103,10 @@ def main():
     asked = options.parse()
     if not TOOL.exists():
         sys.exit(f"compare.py: {TOOL.relative_to(ROOT)} is missing; start bench/peers/run.sh, which builds it")
-    check_words(asked)
+    refused = refusal([str(TOOL)], asked)
+    if refused:
+        print(f"bench/peers/run.sh: {refused[0]}", file=sys.stderr)
+        return refused[1]
     OUT.mkdir(parents=True, exist_ok=True)
     chosen = choose(asked.precision, asked.only)
     labels = {key: candidate.label for key, candidate in chosen.items()}
