@@ -49,16 +49,31 @@ def run_script(*arguments):
     return subprocess.run(["bash", str(PEERS / "run.sh"), *arguments], capture_output=True, text=True, timeout=60, check=False)
 
 
+def parse_wrong(arguments):
+    """The exit code, and what stands on standard error."""
+    text = io.StringIO()
+    with contextlib.redirect_stderr(text):
+        try:
+            options.parse(arguments)
+        except SystemExit as end:
+            return end.code, text.getvalue()
+    return 0, text.getvalue()
+
+
 def check_wrong_command_lines():
     for arguments, words in WRONG:
-        result = run_script(*arguments)
-        lines = result.stderr.splitlines()
-        assert result.returncode == 2, f"{arguments}: exit {result.returncode}"
-        assert len(lines) == 1 and not result.stdout, f"{arguments}: {result.stdout}{result.stderr}"
-        assert lines[0].startswith("bench/peers/run.sh: ") and all(word in lines[0] for word in words), f"{arguments}: {lines[0]}"
+        code, said = parse_wrong(arguments)
+        assert code == 2, f"{arguments}: exit {code}"
+        assert said.startswith("bench/peers/run.sh: ") and said.count("\n") == 1, f"{arguments}: {said}"
+        assert all(word in said for word in words), f"{arguments}: {said}"
 
 
-def check_help():
+def check_script():
+    """It ends with a wrong command line, or the help, before it installs anything."""
+    arguments, words = WRONG[0]
+    result = run_script(*arguments)
+    assert result.returncode == 2 and result.stderr.count("\n") == 1 and not result.stdout, f"{result.stdout}{result.stderr}"
+    assert all(word in result.stderr for word in words), result.stderr
     result = run_script("--help")
     assert result.returncode == 0 and not result.stderr, result.stderr
     for word in ("--gemm", "--isa", "--figures"):
