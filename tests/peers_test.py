@@ -102,7 +102,8 @@ def check_refusals():
         refused = tool.refusal(edgeattn, options.parse(arguments))
         assert refused and refused[1] == code and word in refused[0], f"{arguments}: {refused}"
     # Every precision is asked for, not the first alone; a note is no error.
-    lacking = ["sh", "-c", 'case "$*" in *bf16*) echo "edgeattn: note: slow" >&2; echo "edgeattn: no bf16" >&2; exit 1; esac', "sh"]
+    script = 'case "$*" in *bf16*) echo "edgeattn: note: slow" >&2; echo "edgeattn: no bf16" >&2; exit 1; esac'
+    lacking = ["sh", "-c", script, "sh"]
     assert tool.refusal(lacking, options.parse(["--precision", "f32"])) is None
     refused = tool.refusal(lacking, options.parse(["--precision", "f32", "bf16"]))
     assert refused == ("edgeattn: no bf16", 1), refused
