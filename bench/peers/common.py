@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-GROUPS = 32
+from shapes import GROUPS
+
 EPS = 1e-5
 WEIGHTS_SEED, INPUT_SEED = 1, 2
 LEAST_RUNS = 5

@@ -1,134 +1,53 @@
 """Times edgeattn and other runtimes on one block, checks that they agree, and draws a chart: see README.md."""
 import datetime
 import json
-import os
 import shlex
-import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file
 
 import chart
+import figures
 import options
+import rounds
 from common import write_input, write_weights
 from machine import busy_share, processor_name
-from options import PRECISIONS
+from progress import Progress
+from runtimes import CANDIDATES, OWN, RUNTIMES, base_of, choose
+from shapes import name_of
 from table import complaints, print_table
+from tool import refusal
+from verdict import verdicts
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "build" / "peers"
 TOOL = ROOT / "build" / "peers-edgeattn" / "src" / "edgeattn"
-OWN = "edgeattn"
-# Each runtime's worker and the options that choose it, the name that people know, and its precisions.
-RUNTIMES = {
-    OWN: ("worker_edgeattn.py", ["--tool", str(TOOL)], "edgeattn", PRECISIONS),
-    "torch": ("worker_torch.py", ["--mode", "eager"], "PyTorch", ["f32", "bf16"]),
-    "torch-compiled": ("worker_torch.py", ["--mode", "compiled"], "PyTorch compiled", ["f32", "bf16"]),
-    "onnxruntime": ("worker_onnxruntime.py", [], "ONNX Runtime", ["f32"]),
-    "openvino": ("worker_openvino.py", [], "OpenVINO", ["f32", "bf16"]),
-}
 # Of peers in bfloat16 y itself is rounded, x included.
 MOST_ERROR = {"f32": 1e-3, "bf16": 0.1, "int8": 0.1}
 MOST_BUSY = 0.1
+INTERRUPTED = 130
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A runtime at one precision: what has a column of its own."""
-    runtime: str
-    precision: str
-
-    @property
-    def key(self):
-        return self.runtime if self.precision == "f32" else f"{self.runtime}-{self.precision}"
-
-    @property
-    def label(self):
-        return RUNTIMES[self.runtime][2] + ("" if self.precision == "f32" else f" {self.precision}")
-
-
-def candidates(precisions, only):
-    """edgeattn at each precision, then the peers: in float32, and in bfloat16 if any precision is reduced."""
-    reduced = precisions != ["f32"]
-    chosen = [Candidate(OWN, precision) for precision in precisions]
-    for runtime, (_, _, _, known) in RUNTIMES.items():
-        if runtime != OWN and (not only or runtime in only):
-            chosen += [Candidate(runtime, precision) for precision in known if reduced or precision == "f32"]
-    return {candidate.key: candidate for candidate in chosen}
-
-
-def name_of(shape):
-    batch, channels, height, width = shape
-    return (f"B{batch} " if batch > 1 else "") + f"C{channels} {height}×{width}"
-
-
-def progress(text):
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-
-
-def work(candidate, files, threads, seconds, form):
-    """What one worker process reports: its times, or why it has none as `skipped` or `failed`."""
-    script, chosen, _, _ = RUNTIMES[candidate.runtime]
-    command = [sys.executable, "-B", str(HERE / script), *chosen, "--precision", candidate.precision,
-               "--threads", str(threads), "--seconds", str(seconds), "--form", form]
-    for option, path in files.items():
-        command += [f"--{option}", str(path)]
-    environment = dict(os.environ, OMP_NUM_THREADS=str(threads), TORCHINDUCTOR_CACHE_DIR=str(OUT / "inductor"))
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if result.returncode == 0:
-        return json.loads(result.stdout.splitlines()[-1])
-    said = [line for line in result.stderr.splitlines() if line.strip()]
-    return {"failed": said[-1] if said else f"{script} ended with {result.returncode}"}
-
-
-def merge(known, report):
-    """The better one of two rounds of a runtime, with the best milliseconds of all; `known` may be None."""
-    if "best_ms" not in report:
-        return report
-    rounds = [*(known["rounds_ms"] if known else []), report["best_ms"]]
-    return {**(known if known and known["best_ms"] <= report["best_ms"] else report), "rounds_ms": rounds}
-
-
-def compare(shape, threads, chosen, base, rounds, seconds):
-    """One shape with one number of threads: {key: report} of the chosen candidates."""
-    inputs = {"weights": OUT / f"weights-c{shape[1]}.safetensors", "input": OUT / "input.safetensors"}
+def measure_case(case, chosen, base, setting, progress):
+    """One shape with one number of threads, into case["runtimes"]."""
+    files = {"weights": OUT / f"weights-c{case['shape'][1]}.safetensors", "input": OUT / "input.safetensors"}
     outputs = {key: OUT / f"output-{key}.safetensors" for key in chosen}
-    write_weights(inputs["weights"], shape[1])
-    write_input(inputs["input"], shape)
-    reports, keys = {}, list(chosen)
-    for turn in range(rounds):
-        # Every round begins with another runtime, so that none always follows the same one.
-        first = turn % len(keys)
-        for key in keys[first:] + keys[:first]:
-            known = reports.get(key)
-            if known and "best_ms" not in known:
-                continue
-            progress(f"{name_of(shape)}, threads {threads}, round {turn + 1} of {rounds}: {chosen[key].label}")
-            report = work(chosen[key], {**inputs, "output": outputs[key]}, threads, seconds, known["form"] if known else "")
-            reports[key] = merge(known, report)
-    progress("")
-    add_ratios(reports, base)
-    add_errors(reports, outputs, chosen)
-    for path in (inputs["input"], *outputs.values()):
-        path.unlink(missing_ok=True)
-    return reports
+    write_weights(files["weights"], case["shape"][1])
+    write_input(files["input"], case["shape"])
+    try:
+        rounds.measure(case, chosen, setting, progress, files, outputs)
+        add_errors(case["runtimes"], outputs)
+    finally:
+        rounds.add_ratios(case["runtimes"], base)
+        for path in (files["input"], *outputs.values()):
+            path.unlink(missing_ok=True)
 
 
-def add_ratios(reports, base):
-    """Times over those of `base`, edgeattn at one precision."""
-    for key, report in reports.items():
-        if key != base and "best_ms" in report and "best_ms" in reports[base]:
-            report["ratio"] = report["best_ms"] / reports[base]["best_ms"]
-
-
-def add_errors(reports, outputs, chosen):
+def add_errors(reports, outputs):
     """Compares outputs with edgeattn's of its highest precision here. A runtime that disagrees has failed."""
-    own = next((key for key in reports if chosen[key].runtime == OWN and "best_ms" in reports[key]), None)
+    own = next((key for key in reports if CANDIDATES[key].runtime == OWN and "best_ms" in reports[key]), None)
     if own is None:
         return
     expected = load_file(outputs[own])["output"].astype(np.float64)
@@ -136,49 +55,84 @@ def add_errors(reports, outputs, chosen):
         if key == own or "best_ms" not in report:
             continue
         error = float(np.max(np.abs(load_file(outputs[key])["output"] - expected)))
-        most = max(MOST_ERROR[chosen[key].precision], MOST_ERROR[chosen[own].precision])
+        most = max(MOST_ERROR[CANDIDATES[key].precision], MOST_ERROR[CANDIDATES[own].precision])
         report["max_abs_error"] = error
         if not error < most:
-            report["failed"] = f"differs from {chosen[own].label} by {error:.1e}, expected less than {most:g}"
+            report["failed"] = f"differs from {CANDIDATES[own].label} by {error:.1e}, expected less than {most:g}"
 
 
-def versions_of(results, chosen):
+def measure_all(asked, chosen, base, labels, results):
+    """Measures case after case into `results`, and prints their tables. False where it was interrupted."""
+    setting = rounds.Setting(asked.rounds, asked.seconds,
+                             ("--tool", str(TOOL), "--gemm", asked.gemm, "--isa", asked.isa), OUT)
+    count = len(asked.threads) * len(asked.shapes)
+    progress = Progress(rounds.plan(setting, chosen, count), count)
+    for threads in asked.threads:
+        cases = [{"shape": shape, "name": name_of(shape), "threads": threads, "runtimes": {}} for shape in asked.shapes]
+        try:
+            for case in cases:
+                measure_case(case, chosen, base, setting, progress)
+        except KeyboardInterrupt:
+            progress.interrupt()
+            return False
+        finally:
+            results += [case for case in cases if case["runtimes"]]
+            print_table([case for case in cases if case["runtimes"]], labels, base)
+    return True
+
+
+def versions_of(results):
     """{name: version} of the runtimes that ran, each once."""
-    return {RUNTIMES[chosen[key].runtime][2].removesuffix(" compiled"): report["version"]
+    return {RUNTIMES[CANDIDATES[key].runtime].label.removesuffix(" compiled"): report["version"]
             for case in results for key, report in case["runtimes"].items() if "version" in report}
 
 
+def save(report, asked):
+    """Writes the report, its charts and the figures that were asked for; returns the names of the files."""
+    figures.write(OUT / "results.json", report)
+    keys = figures.all_keys(report)
+    panels = [chart.panel(report, keys, threads) for threads in asked.threads]
+    (OUT / "chart.svg").write_text(chart.draw(panels), encoding="utf-8")
+    written = ["build/peers/results.json", "build/peers/chart.svg"]
+    if asked.figures:
+        written += figures.keep(asked.figures, report)
+    return written
+
+
 def main():
-    asked = options.parse([name for name in RUNTIMES if name != OWN])
+    asked = options.parse()
     if not TOOL.exists():
         sys.exit(f"compare.py: {TOOL.relative_to(ROOT)} is missing; start bench/peers/run.sh, which builds it")
+    refused = refusal([str(TOOL)], asked)
+    if refused:
+        print(f"bench/peers/run.sh: {refused[0]}", file=sys.stderr)
+        return refused[1]
     OUT.mkdir(parents=True, exist_ok=True)
-    chosen = candidates(asked.precision, asked.only)
+    chosen = choose(asked.precision, asked.only)
     labels = {key: candidate.label for key, candidate in chosen.items()}
-    base = Candidate(OWN, asked.precision[-1]).key
-    busy = busy_share()
+    base = base_of(asked.precision)
+    commit, busy = figures.commit(), busy_share()
+    if asked.figures and not commit:
+        sys.exit("compare.py: --figures keeps the commit that was measured, which git does not tell here")
     if busy > MOST_BUSY:
         print(f"compare.py: others use {busy:.0%} of this machine; the times will mean little", file=sys.stderr)
 
     results = []
-    for threads in asked.threads:
-        cases = [{"shape": shape, "name": name_of(shape), "threads": threads,
-                  "runtimes": compare(shape, threads, chosen, base, asked.rounds, asked.seconds)}
-                 for shape in asked.shapes]
-        print_table(cases, labels, base)
-        results += cases
-    report = {"date": datetime.date.today().isoformat(), "processor": processor_name(), "busy_before": round(busy, 3),
-              "command": shlex.join(["bench/peers/run.sh", *sys.argv[1:]]), "rounds": asked.rounds,
-              "seconds": asked.seconds, "precisions": asked.precision, "versions": versions_of(results, chosen),
-              "results": results}
-    (OUT / "results.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    chart.draw(report, labels, base, [OUT / "chart.svg", OUT / "chart.png"])
-
-    print(f"\n{report['date']}, {report['processor']}; {chart.list_versions(report)}")
+    complete = measure_all(asked, chosen, base, labels, results)
+    report = {"date": datetime.date.today().isoformat(), "commit": commit, "processor": processor_name(),
+              "busy_before": round(busy, 3), "command": shlex.join(["bench/peers/run.sh", *sys.argv[1:]]),
+              "rounds": asked.rounds, "seconds": asked.seconds, "precisions": asked.precision,
+              "versions": versions_of(results), "results": results}
+    if results:
+        print(f"\n{report['date']}, {report['processor']}; "
+              f"{', '.join(f'{name} {version}' for name, version in report['versions'].items())}")
     failures = complaints(results, labels, "failed")
-    for line in complaints(results, labels, "skipped") + failures:
+    for line in verdicts(results, chosen) + complaints(results, labels, "skipped") + failures:
         print(line)
-    print("written: build/peers/results.json, build/peers/chart.svg, build/peers/chart.png")
+    if not complete:
+        print(f"partial: interrupted, so {'only what is above' if results else 'nothing'} was measured, and no file was written")
+        return INTERRUPTED
+    print(f"written: {', '.join(save(report, asked))}")
     return 1 if failures else 0
 
 
@@ -186,6 +140,7 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.exit("compare.py: interrupted")
-    except OSError as error:
+        print("compare.py: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except (OSError, ValueError) as error:
         sys.exit(f"compare.py: {error}")

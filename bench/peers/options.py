@@ -1,26 +1,29 @@
-"""The command line of a comparison."""
+"""The command line of a comparison. As a program it says what is wrong with one, or the help, before anything is installed."""
 import argparse
 import math
 import re
 
-from common import GROUPS
+import shapes
 from machine import processors
+from runtimes import PEERS, PRECISIONS
 
-PRECISIONS = ["f32", "bf16", "int8"]
-SHAPES = ["1,512,8,8", "1,256,16,16", "1,512,16,16", "1,128,32,32", "1,256,32,32", "1,512,32,32", "1,512,64,64"]
+
+class Parser(argparse.ArgumentParser):
+    """Ends with 2 and one line where the command line is wrong."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def shape(text):
-    if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*){3}", text):
-        raise argparse.ArgumentTypeError(f"expected B,C,H,W, each at least 1, got '{text}'")
-    sizes = tuple(map(int, text.split(",")))
-    if sizes[1] % GROUPS:
-        raise argparse.ArgumentTypeError(f"expected channels that make {GROUPS} groups, got '{text}'")
-    return sizes
+    try:
+        return shapes.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def number(kind, least):
-    def parse(text):
+    def parse_number(text):
         try:
             value = kind(text)
         except ValueError:
@@ -30,26 +33,45 @@ def number(kind, least):
             raise argparse.ArgumentTypeError(f"expected {what} of at least {least}, got '{text}'")
         return value
 
-    return parse
+    return parse_number
 
 
-def parse(peers):
-    """The options; `peers` are the runtimes that edgeattn can be compared with."""
-    parser = argparse.ArgumentParser(
-        prog="bench/peers/run.sh", description="Times edgeattn beside PyTorch, ONNX Runtime and OpenVINO on one block.")
-    parser.add_argument("--shapes", nargs="+", type=shape, metavar="B,C,H,W", default=[shape(text) for text in SHAPES],
-                        help=f"default: {' '.join(SHAPES)}")
+def class_name(text):
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", text):
+        raise argparse.ArgumentTypeError(f"expected a class of processors such as zen4 or cortex-a76, got '{text}'")
+    return text
+
+
+def parse(arguments=None):
+    parser = Parser(prog="bench/peers/run.sh", allow_abbrev=False,
+                    description="Times edgeattn beside PyTorch, ONNX Runtime and OpenVINO on one block.")
+    parser.add_argument("--shapes", nargs="+", type=shape, metavar="B,C,H,W", default=[shape(text) for text in shapes.SHAPES],
+                        help=f"default: {' '.join(shapes.SHAPES)}")
     parser.add_argument("--threads", nargs="+", type=number(int, 0), metavar="N", default=[1, 0],
                         help="0 for all processors; default: 1 0")
     parser.add_argument("--precision", nargs="+", choices=PRECISIONS, default=["f32"],
                         help="of edgeattn; ratios are of the least precise; with any but f32, peers run in bf16 too; default f32")
+    # Their words are the tool's, which judges them.
+    parser.add_argument("--gemm", default="auto", metavar="GEMM", help="of edgeattn: auto, xnnpack or builtin; default auto")
+    parser.add_argument("--isa", default="auto", metavar="ISA",
+                        help="instruction set of edgeattn, as `edgeattn bench --help` names them; default auto")
     parser.add_argument("--rounds", type=number(int, 1), metavar="N", default=5,
                         help="processes per runtime, interleaved; the best counts; default 5")
     parser.add_argument("--seconds", type=number(float, 0.001), metavar="S", default=1.0,
                         help="time measured in each process; default 1")
-    parser.add_argument("--only", action="append", choices=peers,
+    parser.add_argument("--only", action="append", choices=PEERS,
                         help="compare with this runtime only; may be given several times")
-    options = parser.parse_args()
+    parser.add_argument("--figures", type=class_name, metavar="CLASS",
+                        help="keep the figures as those of this class of processors, such as zen4: in docs/figures/CLASS.json, "
+                             "from which the charts of docs/ are drawn anew")
+    options = parser.parse_args(arguments)
+    if options.figures and options.only:
+        parser.error("--figures shows every runtime, so --only cannot be given with it")
     options.precision = [name for name in PRECISIONS if name in options.precision]
     options.threads = list(dict.fromkeys(count or processors() for count in options.threads))
+    options.shapes = list(dict.fromkeys(options.shapes))
     return options
+
+
+if __name__ == "__main__":
+    parse()

@@ -1,12 +1,16 @@
 """The comparison as text: tables of times, and what was skipped or failed."""
 import math
 
+from shapes import threads_text
+
 
 def geometric_mean(values):
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
 def cell(report):
+    if not report:
+        return "–"
     for kind in ("failed", "skipped"):
         if kind in report:
             return kind
@@ -15,17 +19,18 @@ def cell(report):
 
 def print_table(cases, labels, base):
     """The cases of one number of threads: best milliseconds, in brackets times those of `base`, and their geometric mean."""
-    threads = cases[0]["threads"]
-    print(f"\n{threads} thread{'s' if threads > 1 else ''}: best ms (× {labels[base]}'s)\n")
+    if not cases:
+        return
+    print(f"\n{threads_text(cases[0]['threads'])}: best ms (× {labels[base]}'s)\n")
     print(f"{'shape':16}" + "".join(f"{label:>22}" for label in labels.values()) + f"{'max abs error':>16}")
     for case in cases:
-        reports = [case["runtimes"][runtime] for runtime in labels]
+        reports = [case["runtimes"].get(runtime, {}) for runtime in labels]
         errors = [report["max_abs_error"] for report in reports if "max_abs_error" in report]
         print(f"{case['name']:16}" + "".join(f"{cell(report):>22}" for report in reports) +
               (f"{max(errors):16.1e}" if errors else ""))
     line = f"{'geometric mean':16}"
     for runtime in labels:
-        reports = [case["runtimes"][runtime] for case in cases]
+        reports = [case["runtimes"].get(runtime, {}) for case in cases]
         ratios = [report["ratio"] for report in reports if "ratio" in report and "failed" not in report]
         line += f"{f'{geometric_mean(ratios):.2f}×' if ratios else '':>22}"
     print(line, flush=True)

@@ -3,7 +3,8 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from common import EPS, GROUPS, measure_forms, serve
+from common import EPS, measure_forms, serve
+from shapes import GROUPS
 
 OPSET, IR_VERSION = 17, 8
 

@@ -3,7 +3,8 @@ import numpy as np
 import openvino
 from openvino import opset13 as ops
 
-from common import EPS, GROUPS, Skip, measure_forms, serve
+from common import EPS, Skip, measure_forms, serve
+from shapes import GROUPS
 
 
 def reshape(value, *shape):

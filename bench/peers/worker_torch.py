@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from common import EPS, GROUPS, Skip, measure_forms, serve
+from common import EPS, Skip, measure_forms, serve
+from shapes import GROUPS
 
 
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
