@@ -87,7 +87,7 @@ enum {
 /// Which library multiplies matrices.
 typedef int32_t edgeattn_gemm;
 enum {
-  EDGEATTN_GEMM_AUTO = 0,  ///< XNNPACK, but the built-in one where XNNPACK cannot be used, and where it is known to be slower
+  EDGEATTN_GEMM_AUTO = 0,  ///< XNNPACK, but the built-in one where that is known to be faster, and where XNNPACK cannot be used
   EDGEATTN_GEMM_XNNPACK = 1,
   EDGEATTN_GEMM_BUILTIN = 2  ///< kernels of edgeattn's own
 };

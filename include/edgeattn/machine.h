@@ -117,7 +117,7 @@ struct Gemm {
 
 /// Which GEMM library to take.
 enum class GemmChoice : std::uint8_t {
-  kAuto,     ///< XNNPACK, but the built-in one where XNNPACK cannot be used, and where it is known to be slower
+  kAuto,     ///< XNNPACK, but the built-in one where that is known to be faster, and where XNNPACK cannot be used
   kXnnpack,
   kBuiltin,  ///< kernels of edgeattn's own
 };
