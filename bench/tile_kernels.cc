@@ -104,7 +104,8 @@ void time_gemm(benchmark::State& state, const Kernels& kernels, const TileSize& 
                   .nr = layout.nr,
                   .outputs = tile.channels,
                   .output = output.floats(),
-                  .output_stride = tile.channels});
+                  .output_stride = tile.channels,
+                  .rescale = nullptr});
   });
   state.counters["GFLOP/s"] = static_cast<double>(2 * tile.rows * tile.channels * tile.channels) / seconds * 1e-9;
 }
