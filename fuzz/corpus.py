@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Keeps the inputs that a fuzz target begins with in one file of text, an input a line: corpus.py unpack FILE FOLDER | pack FOLDER FILE
 
-To keep what a long run found: build/fuzz/fuzz/fuzz_plan -set_cover_merge=1 NEW build/fuzzing/corpus/plan, then pack NEW.
+To keep what a long run found: build/sanitize/fuzz/fuzz_plan -set_cover_merge=1 NEW build/fuzzing/corpus/plan, then pack NEW.
 """
 import base64
 import hashlib

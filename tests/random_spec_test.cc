@@ -178,7 +178,7 @@ void print(const Outcomes& outcomes, std::size_t count) {
 
 TEST_CASE("random specs keep the promises of a run") {
   const bool best = isa() == detect_machine().best_isa();
-  const std::size_t count = cases().value_or(!sample() ? (best ? 2000 : 500) : best ? 100 : 30);
+  const std::size_t count = cases().value_or(!sample() ? (best ? 2000 : 200) : best ? 100 : 30);
   Scene scene;
   std::size_t done = 0;
   for (std::uint64_t stream = first_case(); done < count || count == 0; ++stream) {

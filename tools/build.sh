@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Sets up and compiles build/NAME after installing what is missing: tools/build.sh NAME [MESON OPTION…] [-- TARGET…]
+# Sets up and compiles build/NAME after installing what is missing: tools/build.sh NAME [MESON OPTION…] [-- [TARGET…]]
+# After --, it compiles the TARGETs only, if any.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -16,4 +17,5 @@ if [[ ! -f build/$name/build.ninja ]] || ! meson setup --reconfigure "build/$nam
   rm -rf "build/$name"
   meson setup "build/$name" "${options[@]}"
 fi
+if [[ $# -eq 1 ]]; then exit; fi
 meson compile -C "build/$name" "${@:2}"

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs edgeattn into empty roots below build/consumers, from Meson and from its Debian packages, and builds and runs the
-# programs of examples/ against these: C with pkg-config, C++ with CMake, C++ as a Meson subproject, among them a whole UNet.
+# programs of examples/ against these: C with pkg-config, C++ with CMake and with Meson; a whole UNet has edgeattn as a subproject.
 # Also compares exported symbols and the size of the static core. The last line sums up the checks.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. tools/checks.sh
 
 tools/setup.sh
 tools/setup.sh make cmake dpkg-dev mmdebstrap
@@ -13,22 +14,6 @@ most_core_bytes=$((300 * 1024))
 work=$PWD/build/consumers
 rm -rf "$work"
 mkdir -p "$work"
-passed=0
-failed=0
-
-# Runs a check with its output in a file of its own, which is shown if it fails.
-check() {
-  local name=$1 log=$work/log
-  shift
-  if ("$@") > "$log" 2>&1; then
-    passed=$((passed + 1))
-    echo "ok      $name: $(tail -n 1 "$log")"
-  else
-    failed=$((failed + 1))
-    echo "FAILED  $name"
-    cat "$log"
-  fi
-}
 
 # linked LINK PROGRAM…: whether programs need the shared libraries, or with --static do not.
 linked() {
@@ -79,10 +64,10 @@ cmake_consumer() {
     linked "$link" "$place/blocks" && "$place/blocks" "$blocks" "$activations" step199
 }
 meson_consumer() {
-  cp -r examples/meson "$work/meson" && mkdir "$work/meson/subprojects/edgeattn" &&
-    tar --exclude=./build --exclude='./build-*' --exclude=./.git -cf - . | tar -xf - -C "$work/meson/subprojects/edgeattn" &&
-    meson setup "$work/meson/build" "$work/meson" --buildtype=release && meson compile -C "$work/meson/build" shift &&
-    "$work/meson/build/shift"
+  local root=$1
+  export PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_LIBDIR=$root/$lib/pkgconfig LD_LIBRARY_PATH=$root/$lib
+  cp -r examples/meson "$work/meson" && rm -rf "$work/meson/subprojects" &&
+    meson setup "$work/meson/build" "$work/meson" --buildtype=release && meson test -C "$work/meson/build"
 }
 symbols() { python3 tests/symbols_test.py nm "src/package/$1.symbols" "$work/root/$lib/lib$1.so"; }
 # The static core in a program that uses all of it: what the stripped program has more than an empty one.
@@ -107,8 +92,8 @@ check 'C, pkg-config, Debian package' c_consumer "$work/deb-root" c-deb ''
 check 'C++, CMake, shared' cmake_consumer "$work/root" cmake-shared ''
 check 'C++, CMake, static' cmake_consumer "$work/root" cmake-static --static
 check 'C++, CMake, Debian package' cmake_consumer "$work/deb-root" cmake-deb ''
-check 'C++, Meson subproject' meson_consumer
-check 'a whole UNet in C++' examples/sampler/run.sh
+check 'C++, Meson, pkg-config' meson_consumer "$work/root"
+check 'C++, Meson subproject: a whole UNet' examples/sampler/run.sh
 check 'tool of the Debian package' tool_of_package
 check 'symbols of edgeattn' symbols edgeattn
 check 'symbols of edgeattn_io' symbols edgeattn_io
@@ -117,5 +102,4 @@ ended=0
 wait "$empty_debian" || ended=$?
 check 'the packages in an empty Debian' bash -c 'cat "$0"; exit "$1"' "$work/empty-debian" "$ended"
 
-echo "$passed passed, $failed failed"
-[[ $failed -eq 0 ]]
+sum_checks

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Builds build/demo and runs two attention blocks of a trained diffusion UNet on their real inputs, with every
+# Builds the tool in build/test and runs two attention blocks of a trained diffusion UNet on their real inputs, with every
 # instruction set of this machine, against outputs computed in float64. Then shows the memory that one of them needs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-tools/build.sh demo --buildtype=release -Dtests=disabled -Dbench=disabled
-tool=build/demo/src/edgeattn
+tools/build.sh test --buildtype=release -- edgeattn:executable
+tool=build/test/src/edgeattn
+mkdir -p build/demo
 blocks=tests/data/digits-blocks.safetensors
 svg=build/demo/memory-map.svg
 

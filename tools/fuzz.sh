@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes every target for SECONDS, two at a time, with clang's libFuzzer and sanitizers, and compares the reader of weights files
 # with the reference package on all files that this made: tools/fuzz.sh [SECONDS [TARGET…]]; 60 seconds and all targets of fuzz/.
-# What is found goes on from the last time, in build/fuzz. The last line sums up.
+# What is found goes on from the last time, in build/fuzzing. The last line sums up.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -9,14 +9,12 @@ seconds=${1:-60}
 targets=("${@:2}")
 [[ ${#targets[@]} -gt 0 ]] || targets=(safetensors plan tensor_views c_structs)
 at_once=2
-build=build/fuzz
+build=build/sanitize
 work=build/fuzzing
 venv=$work/venv
 requirements=fuzz/requirements.txt
 
-tools/setup.sh clang libclang-rt-dev
-CXX=clang++ tools/build.sh fuzz --buildtype=debug --optimization=1 -Db_sanitize=address,undefined -Db_lundef=false -Dfuzz=enabled \
-  -Dtests=disabled -Dbench=disabled -- write_seeds verdicts "${targets[@]/#/fuzz_}"
+tools/sanitized.sh -- write_seeds verdicts "${targets[@]/#/fuzz_}"
 mkdir -p "$work/finds"
 
 # fuzz TARGET: its exit code goes to a file, its last words to another.

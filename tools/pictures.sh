@@ -4,4 +4,4 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 tools/build.sh demo --buildtype=release -Dpng=enabled -Dtests=disabled -Dbench=disabled
-python3 tests/pictures_test.py build/demo/src/edgeattn png --keep
+python3 tests/pictures_test.py build/test/src/edgeattn png --keep

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Shows that the tests find what they are there for: applies each patch of tests/planted to a copy of the tree, builds what it
 # changes, sees the test that its first lines name fail, and takes it back: tools/planted.sh [PATCH…]. Starts from build/test as
-# tools/test.sh leaves it. The last line sums up: a fault that is found has passed.
+# tools/test.sh leaves it, whose programs must not fail. The last line sums up: a fault that is found has passed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -28,11 +28,12 @@ for patch in "${patches[@]}"; do
   name=$(basename "$patch" .patch)
   read -r program arguments <<<"$(field Test "$patch")"
   read -ra arguments <<<"$arguments"
-  run() { (cd "$work" && timeout 300 "build/test/tests/$program" "${arguments[@]}" --data=tests/data) > "$work/$name.$1" 2>&1; }
+  # run NAME [FOLDER]: the program of the copy, or of another tree.
+  run() { (cd "${2:-$work}" && timeout 300 "build/test/tests/$program" "${arguments[@]}" --data=tests/data) > "$work/$name.$1" 2>&1; }
   build() { ninja -C "$work/build/test" "tests/$program" > "$work/$name.build" 2>&1; }
   verdict='is found'
   sound=0
-  build && run sound || sound=$?
+  run sound . || sound=$?
   if [[ $sound -eq 77 ]]; then
     verdict='needs what this processor lacks'
   elif [[ $sound -ne 0 ]]; then

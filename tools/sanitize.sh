@@ -1,24 +1,28 @@
 #!/usr/bin/env bash
 # Builds with clang, hardly optimised, with sanitizers, and runs tests, of which exhaustive ones take a sample: tools/sanitize.sh
-# [address|thread]. address (the default) is those of addresses and undefined behaviour, with all tests; thread is that of data races,
-# with those of threads. The last line sums up the cases.
+# [address|thread]. address (the default) is those of addresses, undefined behaviour and unsigned sums that wrap, with all tests; thread
+# is that of data races, with those of threads. The last line sums up the cases.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 case ${1:-address} in
-  address) build=sanitize sanitizers=address,undefined targets=() suite=() ;;
-  thread) build=sanitize-thread sanitizers=thread targets=(-- threads_tests) suite=(--suite threads) ;;
+  address)
+    build=sanitize suite=()
+    tools/sanitized.sh
+    ;;
+  thread)
+    build=sanitize-thread suite=(--suite threads)
+    tools/setup.sh clang libclang-rt-dev
+    werror=false
+    if [[ ${CI:-} == true ]]; then werror=true; fi
+    CC=clang CXX=clang++ tools/build.sh "$build" --buildtype=debug --optimization=1 -Db_sanitize=thread -Db_lundef=false \
+      -Dtests=enabled -Dbench=disabled -Dwerror=$werror -- threads_tests
+    ;;
   *)
     echo "tools/sanitize.sh: expected address or thread, given '$1'" >&2
     exit 2
     ;;
 esac
-tools/setup.sh clang libclang-rt-dev
-werror=false
-if [[ ${CI:-} == true ]]; then werror=true; fi
-# The runtime of the sanitizers is in programs alone, so shared libraries have undefined symbols.
-CC=clang CXX=clang++ tools/build.sh "$build" --buildtype=debug --optimization=1 -Db_sanitize="$sanitizers" -Db_lundef=false \
-  -Dtests=enabled -Dbench=disabled -Dwerror=$werror "${targets[@]}"
 status=0
 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 \
   meson test -C "build/$build" "${suite[@]}" --no-rebuild --print-errorlogs || status=$?
