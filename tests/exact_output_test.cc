@@ -14,7 +14,7 @@ namespace {
 using io::BlockWeights;
 using io::ExactOutput;
 
-constexpr double kLargestError = 1e-13;  ///< over the largest |y|
+constexpr double kLargestRelative = 1e-13;  ///< over the largest |y|
 /// A and M are rounded to float32 once.
 constexpr double kLargestFoldedError = 1e-6;
 
@@ -66,7 +66,7 @@ TEST_CASE("exact outputs of all norms, layouts, heads and tails, of weights as t
       const Reference expected = reference(weights, row.shape, layout, x);
       const ExactOutput output = exact(weights, row.shape, layout, x);
       const double error = error_of(output.y, expected.exact);
-      CHECK(error <= kLargestError);
+      CHECK(error <= kLargestRelative);
       CHECK(output.largest_score == doctest::Approx(expected.largest_score).epsilon(1e-12));
       worst = std::max(worst, error);
       if (row.spec.heads > 1) continue;

@@ -15,7 +15,7 @@ using io::SafetensorsFile;
 
 namespace {
 
-Status parse(std::string_view bytes, SafetensorsFile& file) {
+Status parsed(std::string_view bytes, SafetensorsFile& file) {
   return SafetensorsFile::parse(bytes_of(bytes), "f", file);
 }
 
@@ -25,7 +25,7 @@ TEST_CASE("safetensors: hostile files are refused, each for its own reason") {
   for (const HostileFile& hostile : kHostileFiles) {
     CAPTURE(std::string(hostile.rule));
     SafetensorsFile file;
-    const Status status = parse(hostile.bytes, file);
+    const Status status = parsed(hostile.bytes, file);
     const std::string message = status.message();
     CAPTURE(message);
     CHECK(status.code() == StatusCode::kFormat);
@@ -39,11 +39,11 @@ TEST_CASE("safetensors: hostile files are refused, each for its own reason") {
 TEST_CASE("safetensors: a file cut at any byte is refused") {
   const std::string good = safetensors(kGoodHeader + "  ", zeros(8));
   SafetensorsFile file;
-  REQUIRE(parse(good, file).ok());
+  REQUIRE(parsed(good, file).ok());
   for (std::size_t size = 0; size < good.size(); ++size) {
     CAPTURE(size);
     SafetensorsFile cut;
-    CHECK(parse(good.substr(0, size), cut).code() == StatusCode::kFormat);
+    CHECK(parsed(good.substr(0, size), cut).code() == StatusCode::kFormat);
   }
 }
 
@@ -81,7 +81,7 @@ TEST_CASE("safetensors: one byte changed anywhere never does harm") {
     for (int value = 0; value < 256; ++value) {
       bytes[i] = static_cast<char>(value);
       SafetensorsFile file;
-      if (!parse(bytes, file).ok()) continue;
+      if (!parsed(bytes, file).ok()) continue;
       std::vector<float> values;
       for (const io::TensorInfo& info : file.tensors()) {
         CHECK(info.offset + info.bytes <= bytes.size());

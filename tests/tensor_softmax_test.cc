@@ -9,8 +9,8 @@
 namespace edgeattn::test {
 namespace {
 
-constexpr float kInf = std::numeric_limits<float>::infinity();
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInfinite = std::numeric_limits<float>::infinity();
+constexpr float kNoNumber = std::numeric_limits<float>::quiet_NaN();
 
 TEST_CASE("softmax of a worked example") {
   std::array x = {-0.82976f, 0.00058105f, 1.2218f, 0.19645f, 1.2727f, 0.55990f};
@@ -112,12 +112,12 @@ TEST_CASE("softmax of values that are not finite, and of extreme ones") {
     std::array<float, 4> y;
   };
   const Row rows[] = {
-      {{0, -kInf, 0, -kInf}, {0.5f, 0, 0.5f, 0}},
-      {{-kInf, -kInf, -kInf, 3}, {0, 0, 0, 1}},
-      {{-kInf, -kInf, -kInf, -kInf}, {kNan, kNan, kNan, kNan}},
-      {{1, kInf, 2, 3}, {kNan, kNan, kNan, kNan}},
-      {{1, 2, kNan, 3}, {kNan, kNan, kNan, kNan}},
-      {{kNan, kNan, kNan, kNan}, {kNan, kNan, kNan, kNan}},
+      {{0, -kInfinite, 0, -kInfinite}, {0.5f, 0, 0.5f, 0}},
+      {{-kInfinite, -kInfinite, -kInfinite, 3}, {0, 0, 0, 1}},
+      {{-kInfinite, -kInfinite, -kInfinite, -kInfinite}, {kNoNumber, kNoNumber, kNoNumber, kNoNumber}},
+      {{1, kInfinite, 2, 3}, {kNoNumber, kNoNumber, kNoNumber, kNoNumber}},
+      {{1, 2, kNoNumber, 3}, {kNoNumber, kNoNumber, kNoNumber, kNoNumber}},
+      {{kNoNumber, kNoNumber, kNoNumber, kNoNumber}, {kNoNumber, kNoNumber, kNoNumber, kNoNumber}},
       {{-kLargest, kLargest, 0, kLargest}, {0, 0.5f, 0, 0.5f}},
       {{-kLargest, -kLargest, -kLargest, -kLargest}, {0.25f, 0.25f, 0.25f, 0.25f}},
   };

@@ -24,9 +24,9 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::vector<float> kValues = {1, -2.5f, 3e-40f, 4, 5, 6};
-const std::vector<std::size_t> kShape = {1, 2, 3, 1};
+const std::vector<std::size_t> kWrittenShape = {1, 2, 3, 1};
 
-Status write_values(const std::string& path) { return io::write_safetensors(path, "output", kShape, kValues); }
+Status write_values(const std::string& path) { return io::write_safetensors(path, "output", kWrittenShape, kValues); }
 
 void check_content(const std::string& path) {
   io::SafetensorsFile file;
@@ -35,7 +35,7 @@ void check_content(const std::string& path) {
   const io::TensorInfo& info = file.tensors()[0];
   CHECK(info.name == "output");
   CHECK(info.dtype == io::Dtype::kF32);
-  CHECK(info.shape == kShape);
+  CHECK(info.shape == kWrittenShape);
   CHECK(info.offset % 8 == 0);
   std::vector<float> values;
   REQUIRE(file.read(info, values).ok());
@@ -241,8 +241,8 @@ TEST_CASE("write: arguments that make no file") {
   const std::size_t wraps[] = {6, std::numeric_limits<std::size_t>::max() / 2 + 1, 2};
   CHECK(io::write_safetensors(path, "x", wrong, kValues).code() == StatusCode::kInvalidArgument);
   CHECK(io::write_safetensors(path, "x", wraps, {}).code() == StatusCode::kInvalidArgument);
-  CHECK(io::write_safetensors(path, "__metadata__", kShape, kValues).code() == StatusCode::kInvalidArgument);
-  CHECK(io::write_safetensors(path, "\xFF", kShape, kValues).code() == StatusCode::kInvalidArgument);
+  CHECK(io::write_safetensors(path, "__metadata__", kWrittenShape, kValues).code() == StatusCode::kInvalidArgument);
+  CHECK(io::write_safetensors(path, "\xFF", kWrittenShape, kValues).code() == StatusCode::kInvalidArgument);
   CHECK(folder.entries() == 0);
 }
 
@@ -293,17 +293,17 @@ TEST_CASE("write: names that JSON must escape, and shapes without elements or si
 namespace {
 
 /// The two formats of 16 bits.
-struct Half {
+struct HalfRow {
   const char* name;
   io::Dtype dtype;
   std::uint16_t infinity, quiet;  ///< bits of infinity, and the bit that quiet NaN have
 
   [[nodiscard]] bool is_nan(unsigned bits) const { return (bits & 0x7FFFu) > infinity; }
 };
-constexpr Half kHalves[] = {{"F16", io::Dtype::kF16, 0x7C00, 0x0200}, {"BF16", io::Dtype::kBf16, 0x7F80, 0x0040}};
+constexpr HalfRow kHalves[] = {{"F16", io::Dtype::kF16, 0x7C00, 0x0200}, {"BF16", io::Dtype::kBf16, 0x7F80, 0x0040}};
 
 /// Every value of 16 bits, by its bits, as the reader has them.
-std::vector<float> values_of(const Half& half) {
+std::vector<float> values_of(const HalfRow& half) {
   std::string data;
   for (unsigned bits = 0; bits < 65536; ++bits) data += little_endian(static_cast<std::uint16_t>(bits));
   const std::string bytes = safetensors(tensor('"' + std::string(half.name) + '"', "[65536]", "[0,131072]"), data);
@@ -315,7 +315,7 @@ std::vector<float> values_of(const Half& half) {
 }
 
 /// The bits that a file has of `values`. The reader must find the tensor and read back what those bits mean.
-std::vector<std::uint16_t> written(const Half& half, const std::vector<float>& values, const std::vector<float>& meaning) {
+std::vector<std::uint16_t> written(const HalfRow& half, const std::vector<float>& values, const std::vector<float>& meaning) {
   const TempDirectory folder;
   const std::string path = folder / "out";
   const std::size_t shape[] = {values.size()};
@@ -339,7 +339,7 @@ std::vector<std::uint16_t> written(const Half& half, const std::vector<float>& v
 }  // namespace
 
 TEST_CASE("write: every F16 and BF16 value keeps its bits, and NaN becomes quiet") {
-  for (const Half& half : kHalves) {
+  for (const HalfRow& half : kHalves) {
     CAPTURE(std::string(half.name));
     const std::vector<float> all = values_of(half);
     const std::vector<std::uint16_t> bits = written(half, all, all);
@@ -351,7 +351,7 @@ TEST_CASE("write: every F16 and BF16 value keeps its bits, and NaN becomes quiet
 }
 
 TEST_CASE("write: F16 and BF16 are rounded to nearest, ties to even, and overflow to infinity") {
-  for (const Half& half : kHalves) {
+  for (const HalfRow& half : kHalves) {
     CAPTURE(std::string(half.name));
     const std::vector<float> all = values_of(half);
     std::vector<float> between;
@@ -395,7 +395,7 @@ TEST_CASE("write: tensors of several dtypes, and those that are not written") {
     CHECK(std::ranges::equal(values, tensor.values));
   }
   for (const io::Dtype dtype : {io::Dtype::kF64, io::Dtype::kOther}) {
-    const Status status = io::write_safetensors(folder / "other", "x", kShape, kValues, dtype);
+    const Status status = io::write_safetensors(folder / "other", "x", kWrittenShape, kValues, dtype);
     CHECK(status.code() == StatusCode::kUnsupported);
     CHECK(std::string(status.message()).find("tensor 'x': only F32, F16 and BF16 are written") != std::string::npos);
   }

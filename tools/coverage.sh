@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 tools/setup.sh gcovr
-tools/build.sh coverage --buildtype=debug --optimization=0 -Db_coverage=true -Dtests=enabled -Dbench=disabled --
+tools/build.sh coverage --buildtype=debug --optimization=0 --unity=on -Dunity_size=10 -Db_coverage=true \
+  -Dtests=enabled -Dbench=disabled --
 # Counts of earlier runs would add up. Kernels are not counted, so the best set of them is enough, without tests of their own.
 find build/coverage -name '*.gcda' -delete
 meson test -C build/coverage --print-errorlogs --suite quick --suite build --suite tool --suite reduced --no-suite kernels --no-suite avx512

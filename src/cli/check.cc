@@ -19,7 +19,7 @@
 namespace edgeattn::cli {
 namespace {
 
-constexpr std::size_t kLeastReps = 5;
+constexpr std::size_t kLeastTrials = 5;
 constexpr double kTimedMs = 300;
 
 /// Where docs/precision.md bounds the error: scores up to ±largest_score.
@@ -120,7 +120,7 @@ void run_trial(const Subject& subject, Trial& trial) {
   block.run(x.data(), y.data());
   trial.errors = errors_of(y, subject);
   const Stopwatch watch;
-  for (std::size_t reps = 0; reps < kLeastReps || watch.milliseconds() < kTimedMs; ++reps) {
+  for (std::size_t reps = 0; reps < kLeastTrials || watch.milliseconds() < kTimedMs; ++reps) {
     const Stopwatch rep;
     block.run(x.data(), y.data());
     trial.run_ms = std::min(trial.run_ms, rep.milliseconds());

@@ -16,7 +16,7 @@ constexpr double kPlotTop = 118;
 constexpr double kMinPlotHeight = 440;
 constexpr double kWeightsLeft = 84, kWeightsWidth = 232;
 constexpr double kScratchLeft = 388, kScratchWidth = 567;
-constexpr double kListLeft = 1024, kListRight = 1256, kListRow = 19;
+constexpr double kListLeft = 1024, kListRight = 1256, kEntryRow = 19;
 
 constexpr const char* kPalette[] = {"#9ecae1", "#fdae6b", "#a1d99b", "#bcbddc", "#f4a6a0", "#ffe08a", "#8fd3c8",
                                     "#e7b8d8", "#c7d59f", "#d9c3a5", "#b3c6e7", "#f7c6a3", "#9fd6e8", "#d4b9da",
@@ -156,18 +156,18 @@ void draw_list(Picture& picture, const Plan& plan, const std::vector<Entry>& ent
     picture.text(kListRight, y, std::to_string(bytes) + " bytes", "text-anchor=\"end\" font-weight=\"bold\"");
     for (const Entry& entry : entries) {
       if (entry.region.space != space) continue;
-      y += kListRow;
+      y += kEntryRow;
       const std::string count = entry.count > 1 ? " x " + std::to_string(entry.count) : "";
       picture.rect({kListLeft, y - 10, 11, 11}, "fill=\"" + colour_of(entries, entry.region) + "\" stroke=\"#57606a\"");
       picture.text(kListLeft + 18, y, entry.region.name + count);
       picture.text(kListRight, y, std::to_string(entry.region.bytes), "text-anchor=\"end\"");
     }
-    y += kListRow * 1.6;
+    y += kEntryRow * 1.6;
   }
 }
 
 double plot_height(std::size_t entries) {
-  const double list = static_cast<double>(entries) * kListRow + 3 * 1.6 * kListRow - 34;
+  const double list = static_cast<double>(entries) * kEntryRow + 3 * 1.6 * kEntryRow - 34;
   return std::max(kMinPlotHeight, list);
 }
 
