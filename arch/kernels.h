@@ -113,9 +113,9 @@ using add_residual_fn = void(const OutputTile& output);
 
 /// The most rows and columns of a tile of folded weights: whole blocks of registers on every instruction set.
 constexpr size_t kFoldRows = 24;
-constexpr size_t kFoldColumns = 48;
+constexpr size_t kFoldColumns = 64;
 /// Terms of the sums whose factors are kept in float64 at once: as many as leave tile and factors, 23 KiB, in the first cache.
-constexpr size_t kFoldTerms = 24;
+constexpr size_t kFoldTerms = 16;
 
 /// A tile of a product of weights.
 struct FoldTile {
