@@ -111,11 +111,30 @@ struct OutputTile {
 /// y[t, c] = (x[t, c] + (tile[t, c] + poison[t]))·factor, not fused. Bits are the same on every ISA.
 using add_residual_fn = void(const OutputTile& output);
 
-/// out[i, j] = Σ_k left[i·left_row + k·left_depth]·right[k·right_row + j], products and sums in float64, k ascending.
+/// The most rows and columns of a tile of folded weights: whole blocks of registers on every instruction set.
+constexpr size_t kFoldRows = 24;
+constexpr size_t kFoldColumns = 64;
+/// Terms of the sums whose factors are kept in float64 at once: as many as leave tile and factors, 23 KiB, in the first cache.
+constexpr size_t kFoldTerms = 16;
+
+/// A tile of a product of weights.
+struct FoldTile {
+  const float* left;   ///< element (i, k) at left[i·left_row + k·left_term]; one of the strides is 1
+  size_t left_row;
+  size_t left_term;
+  const float* right;  ///< [terms, columns], row stride `right_term`
+  size_t right_term;
+  size_t rows;         ///< ≤ kFoldRows
+  size_t columns;      ///< ≤ kFoldColumns
+  size_t terms;
+  double* sums;        ///< 64-byte aligned; [kFoldRows, kFoldColumns], all of it overwritten, past `rows` and `columns` with anything
+  double* factors;     ///< 64-byte aligned; [kFoldTerms, kFoldRows + kFoldColumns], where the kernel works
+};
+
+/// sums[i, j] = Σ_k left(i, k)·right[k, j] in float64, one chain with k ascending.
 ///
-/// @param out  [rows, columns], row stride `columns`; rows ≤ 4, columns ≤ 32
-using fold_fn = void(const float* left, size_t left_row, size_t left_depth, const float* right, size_t right_row, size_t rows,
-                     size_t columns, size_t depth, double* out);
+/// Products of floats are exact in float64, so that fused or not makes no difference: bits are the same on every ISA.
+using fold_fn = void(const FoldTile& tile);
 
 /// out[c, r] = in[r, c], bits as they are, whatever type of 4 bytes they are of.
 ///

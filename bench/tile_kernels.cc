@@ -110,18 +110,28 @@ void time_gemm(benchmark::State& state, const Kernels& kernels, const TileSize& 
   state.counters["GFLOP/s"] = static_cast<double>(2 * tile.rows * tile.channels * tile.channels) / seconds * 1e-9;
 }
 
-/// Four rows of the product of two [depth, depth] matrices, 32 columns at a time.
-void time_fold(benchmark::State& state, const Kernels& kernels, std::size_t depth) {
-  constexpr std::size_t kRows = 4, kColumns = 32;
-  const Memory left = numbers(kRows * depth), right = numbers(depth * depth);
-  double out[kRows * kColumns];
+/// kFoldRows rows of the product of two [terms, terms] matrices, kFoldColumns columns at a time.
+void time_fold(benchmark::State& state, const Kernels& kernels, std::size_t terms) {
+  const Memory left = numbers(kFoldRows * terms), right = numbers(terms * terms);
+  alignas(64) double sums[kFoldRows * kFoldColumns], factors[kFoldTerms * (kFoldRows + kFoldColumns)];
   const double seconds = mean_seconds(state, [&] {
-    for (std::size_t column = 0; column < depth; column += kColumns) {
-      kernels.fold(left.floats(), depth, 1, right.floats() + column, depth, kRows, kColumns, depth, out);
-      benchmark::DoNotOptimize(out);
+    for (std::size_t column = 0; column < terms; column += kFoldColumns) {
+      kernels.fold({.left = left.floats(),
+                    .left_row = terms,
+                    .left_term = 1,
+                    .right = right.floats() + column,
+                    .right_term = terms,
+                    .rows = kFoldRows,
+                    .columns = kFoldColumns,
+                    .terms = terms,
+                    .sums = sums,
+                    .factors = factors});
+      benchmark::DoNotOptimize(sums);
     }
   });
-  state.counters["GFLOP/s"] = static_cast<double>(2 * kRows * depth * depth) / seconds * 1e-9;
+  const double gflops = static_cast<double>(2 * kFoldRows * terms * terms) / seconds * 1e-9;
+  state.counters["GFLOP/s"] = gflops;
+  state.counters["of_float64_peak"] = gflops / (peak_gflops(1) / 2);
 }
 
 }  // namespace
@@ -142,6 +152,6 @@ std::vector<KernelCase> normalize_rows_cases() {
 }
 std::vector<KernelCase> poison_rows_cases() { return tile_cases(&TileSize::rows_and_channels, time_poison_rows); }
 std::vector<KernelCase> gemm_cases() { return tile_cases(&TileSize::rows_and_channels, time_gemm); }
-std::vector<KernelCase> fold_cases() { return counted_cases("depth", {256, 512, 1024}, time_fold); }
+std::vector<KernelCase> fold_cases() { return counted_cases("terms", {256, 512, 1024}, time_fold); }
 
 }  // namespace edgeattn::bench

@@ -11,7 +11,7 @@
 namespace edgeattn::test {
 namespace {
 
-edgeattn_weights c_weights(const Weights& weights) {
+edgeattn_weights c_weights(const Weights& weights, pthreadpool_t pool) {
   return {.size = sizeof(edgeattn_weights),
           .norm_weight = weights.norm_weight,
           .norm_bias = weights.norm_bias,
@@ -22,7 +22,8 @@ edgeattn_weights c_weights(const Weights& weights) {
           .out_weight = weights.out_weight,
           .out_bias = weights.out_bias,
           .score_weight = weights.score_weight,
-          .score_bias = weights.score_bias};
+          .score_bias = weights.score_bias,
+          .pool = pool};
 }
 
 /// Everything that a C host needs to run one block.
@@ -57,8 +58,8 @@ struct CBlock {
     scratch = std::make_unique<AlignedBytes>(info.scratch_bytes);
   }
 
-  void prepare(const Weights& weights) {
-    const edgeattn_weights given = c_weights(weights);
+  void prepare(const Weights& weights, pthreadpool_t pool = nullptr) {
+    const edgeattn_weights given = c_weights(weights, pool);
     REQUIRE_C_OK(edgeattn_prepare(plan, &given, prepared_memory->data(), prepared_memory->size(), &prepared, &message));
   }
 
@@ -106,7 +107,7 @@ TEST_CASE("C: a block has the bits of the C++ one") {
       REQUIRE_OK(block.run(x.data(), expected.data()));
 
       CBlock c(spec, kShape, options, gemm_choice());
-      c.prepare(weights.view());
+      c.prepare(weights.view(), pool.get());
       c.bind(pool.get());
       edgeattn_message& message = c.message;
       std::vector<float> y(x.size());
@@ -201,7 +202,7 @@ TEST_CASE("C: memory one byte too small or misaligned is an error with both size
   CBlock c({.channels = 32}, kShape, {});
   edgeattn_message& message = c.message;
   const io::BlockWeights random = random_weights({.channels = 32}, 73);
-  const edgeattn_weights weights = c_weights(random.view());
+  const edgeattn_weights weights = c_weights(random.view(), nullptr);
   const edgeattn_spec spec = c_spec({.channels = 32});
   const edgeattn_shape shape{.size = sizeof shape, .batch = 1, .height = 8, .width = 8};
   const auto sizes = [](std::size_t required) {
@@ -276,7 +277,7 @@ TEST_CASE("C: null and wrong arguments are named") {
   CHECK_C_FAILS(edgeattn_describe_plan(nullptr, &info, &message), EDGEATTN_INVALID_ARGUMENT, "plan is null");
   CHECK_C_FAILS(edgeattn_describe_plan(c.plan, nullptr, &message), EDGEATTN_INVALID_ARGUMENT, "info is null");
 
-  edgeattn_weights weights = c_weights(random.view());
+  edgeattn_weights weights = c_weights(random.view(), nullptr);
   const edgeattn_prepared* prepared = nullptr;
   const auto prepare = [&](const edgeattn_plan* of, const edgeattn_weights* given, const edgeattn_prepared** made) {
     return edgeattn_prepare(of, given, c.prepared_memory->data(), c.prepared_memory->size(), made, &message);

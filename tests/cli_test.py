@@ -156,7 +156,8 @@ WRONG = [
     ({}, f"{CHECK} --norm in --groups 4", 2, ["--groups", "--norm in"]),
     ({}, "fold --weights w", 2, ["--output is required", "edgeattn fold --help"]),
     ({}, "fold --output y", 2, ["--weights is required"]),
-    ({}, "fold --weights w --output y --threads 2", 2, ["--threads"]),
+    ({}, "fold --weights w --output y --threads x", 2, ["--threads", "whole number", "x"]),
+    ({}, "fold --weights w --output y --layout nhwc", 2, ["--layout"]),
     ({}, "fold --weights w --output y --norm none --eps 1", 2, ["--eps", "--norm none"]),
     ({}, f"{MAP_OF} 3", 2, ["--attention-map", "ROW,COLUMN", "'3'"]),
     ({}, f"{MAP_OF} 3,4,5", 2, ["--attention-map", "ROW,COLUMN", "'3,4,5'"]),
@@ -622,6 +623,10 @@ def test_folded_weights():
     good("run", "--weights", WEIGHTS, "--prefix", "am.", *arguments, "--output", "expected", "--eps", "1e-4")
     text = good("fold", "--weights", WEIGHTS, "--prefix", "am.", "--eps", "1e-4", "--output", "folded")
     assert "'am.'" in text and "eps 0.0001" in text, text
+    for threads in ("0", "3"):
+        good("fold", "--weights", WEIGHTS, "--prefix", "am.", "--eps", "1e-4", "--output", "again", "--threads", threads)
+        assert pathlib.Path("again").read_bytes() == pathlib.Path("folded").read_bytes(), f"--threads {threads}"
+        os.remove("again")
     good("run", "--weights", "folded", *arguments, "--output", "y")
     assert pathlib.Path("y").read_bytes() == pathlib.Path("expected").read_bytes()
     report = json.loads(good("inspect", "folded", "--json"))

@@ -1,10 +1,12 @@
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <numbers>
 #include <string>
 
 #include "edgeattn/io.h"
 #include "files.h"
+#include "harness.h"
 #include "support.h"
 #include "weights_file.h"
 
@@ -72,6 +74,81 @@ TEST_CASE("folded weights come back from a file as they were, whatever the spec"
     CHECK(read.norm_bias == weights.norm_bias);
     CHECK(read.running_mean == weights.running_mean);
     CHECK(read.running_var == weights.running_var);
+  }
+}
+
+/// Σ_k left(k)·right(k), times a factor, plus something, and how far a chain of float64 and one rounding may take a result from it.
+struct Exact {
+  long double value = 0;
+  long double magnitude = 0;
+
+  void add(float left, float right) {
+    const long double product = static_cast<long double>(left) * static_cast<long double>(right);
+    value += product;
+    magnitude += std::abs(product);
+  }
+  bool admits(float result, std::size_t terms, long double factor = 1, float outer = 0) const {
+    const long double exact = factor * value + static_cast<long double>(outer);
+    const long double chain = static_cast<long double>(terms + 3) * (factor * magnitude + std::abs(static_cast<long double>(outer)));
+    return std::abs(static_cast<long double>(result) - exact) <= std::ldexp(std::abs(exact), -24) + std::ldexp(chain, -53);
+  }
+};
+
+TEST_CASE("folded weights are sums in float64, rounded once, on any number of threads") {
+  // Tails of every tile: fewer rows and columns than one has, as many, and more.
+  for (const std::size_t c : {1u, 5u, 24u, 64u, 65u, 97u}) {
+    CAPTURE(c);
+    BlockWeights weights, folded;
+    REQUIRE(io::random_block({.channels = c, .norm = Norm::kNone}, seed() + c, weights).ok());
+    REQUIRE_OK(io::fold_block(weights, detect_machine(), folded));
+    const float* const q = weights.qkv_weight.data();
+    const float* const k = q + c * c;
+    const float* const v = k + c * c;
+    const float* const out = weights.out_weight.data();
+    const long double factor = std::numbers::log2e_v<long double> / std::sqrt(static_cast<long double>(c));
+    std::size_t wrong = 0;
+    for (std::size_t o = 0; o < c; ++o) {
+      for (std::size_t i = 0; i < c; ++i) {
+        Exact score, mixed;
+        for (std::size_t t = 0; t < c; ++t) {
+          score.add(k[t * c + o], q[t * c + i]);
+          mixed.add(out[o * c + t], v[t * c + i]);
+        }
+        wrong += !score.admits(folded.score_weight[o * c + i], c, factor) + !mixed.admits(folded.out_weight[o * c + i], c);
+      }
+      Exact score, mixed;
+      for (std::size_t t = 0; t < c; ++t) {
+        score.add(k[t * c + o], weights.qkv_bias[t]);
+        mixed.add(out[o * c + t], weights.qkv_bias[2 * c + t]);
+      }
+      wrong += !score.admits(folded.score_bias[o], c, factor) + !mixed.admits(folded.out_bias[o], c, 1, weights.out_bias[o]);
+    }
+    CHECK(wrong == 0);
+    for (const std::size_t threads : {2u, 3u, 8u}) {
+      CAPTURE(threads);
+      const Pool pool = make_pool(threads);
+      BlockWeights pooled;
+      REQUIRE_OK(io::fold_block(weights, detect_machine(), pooled, pool.get()));
+      CHECK(same_bits(pooled.score_weight, folded.score_weight));
+      CHECK(same_bits(pooled.score_bias, folded.score_bias));
+      CHECK(same_bits(pooled.out_weight, folded.out_weight));
+      CHECK(same_bits(pooled.out_bias, folded.out_bias));
+    }
+  }
+}
+
+TEST_CASE("an overflow is found by whichever thread meets it") {
+  constexpr std::size_t kChannels = 97;
+  BlockWeights weights, folded;
+  REQUIRE(io::random_block({.channels = kChannels, .norm = Norm::kNone}, seed(), weights).ok());
+  const Pool pool = make_pool(3);
+  for (const std::size_t at : {std::size_t{0}, kChannels * kChannels / 2, kChannels * kChannels - 1}) {
+    CAPTURE(at);
+    BlockWeights large = weights;
+    large.out_weight[at] = 3e38f;
+    large.qkv_weight[2 * kChannels * kChannels + at % kChannels * kChannels] = 3e38f;
+    for (const pthreadpool_t on : {pool.get(), pthreadpool_t{nullptr}})
+      CHECK_FAILS(io::fold_block(large, detect_machine(), folded, on), StatusCode::kInvalidArgument, "to_out.weight overflows float32");
   }
 }
 

@@ -214,32 +214,46 @@ void check_unpacked(unpack_rows_fn* unpack_rows, const PanelLayout& layout, std:
   });
 }
 
-void check_folded(const Kernels& kernels, std::size_t rows, std::size_t columns, std::size_t depth, bool transposed,
+/// How the left operand of `fold` lies: its rows behind each other, or its terms.
+enum class Behind : std::uint8_t { kRows, kTerms };
+
+void check_folded(const Kernels& kernels, std::size_t rows, std::size_t columns, std::size_t terms, Behind behind,
                   Findings& findings) {
   std::mt19937_64 engine = random_engine(rows * 1000 + columns);
   std::normal_distribution<double> normal;
-  const std::size_t left_row = transposed ? 1 : depth;
-  const std::size_t left_depth = transposed ? rows : 1;
-  const std::size_t right_row = columns + depth % 2;
-  Buffer left(rows * depth);
-  Buffer right((depth - 1) * right_row + columns);
+  const bool by_rows = behind == Behind::kRows;
+  const std::size_t gap = terms % 3;
+  const std::size_t left_row = by_rows ? terms + gap : 1;
+  const std::size_t left_term = by_rows ? 1 : rows + gap;
+  const std::size_t right_term = columns + terms % 2;
+  Buffer left((rows - 1) * left_row + (terms - 1) * left_term + 1);
+  Buffer right((terms - 1) * right_term + columns);
   for (std::size_t i = 0; i < left.size(); ++i) left[i] = static_cast<float>(normal(engine));
   for (std::size_t i = 0; i < right.size(); ++i) right[i] = static_cast<float>(normal(engine));
-  Guarded<double> out(rows * columns);
-  kernels.fold(left.data(), left_row, left_depth, right.data(), right_row, rows, columns, depth, out.data());
+  Guarded<double> sums(kFoldRows * kFoldColumns, 64), factors(kFoldTerms * (kFoldRows + kFoldColumns), 64);
+  kernels.fold({left.data(), left_row, left_term, right.data(), right_term, rows, columns, terms, sums.data(), factors.data()});
   const auto text = [&] {
-    return std::to_string(rows) + " rows, " + std::to_string(columns) + " columns, depth " + std::to_string(depth);
+    return std::to_string(rows) + " rows, " + std::to_string(columns) + " columns, " + std::to_string(terms) + " terms" +
+           (by_rows ? "" : ", transposed");
   };
   for (std::size_t i = 0; i < rows; ++i) {
     for (std::size_t j = 0; j < columns; ++j) {
       double sum = 0;
-      for (std::size_t k = 0; k < depth; ++k)
-        sum += static_cast<double>(left[i * left_row + k * left_depth]) * static_cast<double>(right[k * right_row + j]);
-      findings.require(out[i * columns + j] == sum, text);
-      findings.add(out[i * columns + j]);
+      long double exact = 0, magnitude = 0;
+      for (std::size_t k = 0; k < terms; ++k) {
+        const double product =
+            static_cast<double>(left[i * left_row + k * left_term]) * static_cast<double>(right[k * right_term + j]);
+        sum += product;
+        exact += product;
+        magnitude += std::abs(product);
+      }
+      const double result = sums[i * kFoldColumns + j];
+      findings.require(result == sum, text);
+      findings.require(std::abs(result - exact) <= std::ldexp(static_cast<long double>(terms), -53) * magnitude, text);
+      findings.add(result);
     }
   }
-  findings.require(out.margins_intact(), [&] { return "wrote outside, " + text(); });
+  findings.require(sums.margins_intact() && factors.margins_intact(), [&] { return "wrote outside, " + text(); });
 }
 
 /// Bits that no arithmetic would leave as they are: denormals, signalling NaNs and others.
@@ -313,9 +327,11 @@ void check_any_layout(const Kernels&, Findings& findings) {
 }
 
 void check_fold(const Kernels& kernels, Findings& findings) {
-  for (std::size_t rows = 1; rows <= 4; ++rows)
-    for (std::size_t columns = 1; columns <= 32; ++columns)
-      for (std::size_t depth : {1u, 2u, 7u, 33u}) check_folded(kernels, rows, columns, depth, depth % 2 == 0, findings);
+  for (std::size_t rows = 1; rows <= kFoldRows; ++rows)
+    for (std::size_t columns = 1; columns <= kFoldColumns; ++columns)
+      for (std::size_t terms : {1u, 2u, 7u, 15u, 16u, 17u, 33u, 63u})
+        for (const Behind behind : {Behind::kRows, Behind::kTerms})
+          if (!sample() || (rows + columns) % 8 == terms % 8) check_folded(kernels, rows, columns, terms, behind, findings);
 }
 
 void check_transpose(const Kernels& kernels, Findings& findings) {

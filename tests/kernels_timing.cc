@@ -46,12 +46,10 @@ double time_unpack_rows(const Kernels& kernels) {
 }
 
 double time_fold(const Kernels& kernels) {
-  constexpr std::size_t kTileRows = 4, kTileColumns = 32;
-  Numbers left(kTileRows * kColumns), right(kColumns * kTileColumns);
-  std::vector<double> out(kTileRows * kTileColumns);
-  return nanoseconds_each(kTileRows * kTileColumns * kColumns, [&] {
-    kernels.fold(left.data(), kColumns, 1, right.data(), kTileColumns, kTileRows, kTileColumns, kColumns, out.data());
-  });
+  Numbers left(kFoldRows * kColumns), right(kColumns * kFoldColumns);
+  alignas(64) double sums[kFoldRows * kFoldColumns], factors[kFoldTerms * (kFoldRows + kFoldColumns)];
+  const FoldTile tile = {left.data(), kColumns, 1, right.data(), kFoldColumns, kFoldRows, kFoldColumns, kColumns, sums, factors};
+  return nanoseconds_each(kFoldRows * kFoldColumns * kColumns, [&] { kernels.fold(tile); });
 }
 
 double time_transpose(const Kernels& kernels) {

@@ -62,6 +62,7 @@ def test_blocks_share_weights_scratch_and_a_pool():
     assert total.scratch_bytes == max(p.info.scratch_bytes for p in plans) > 0
     assert total.persistent_bytes == sum(p.info.persistent_bytes for p in plans) > 0
     scratch, pool = edgeattn.Memory(total.scratch_bytes), edgeattn.Pool(LIBRARY, 2)
+    weights.pool = pool.address
     prepared = plans[0].prepare(weights)
     blocks = [p.bind(prepared, scratch, pool) for p in plans]
     del scratch, pool, prepared

@@ -2,32 +2,32 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <functional>
 
 #include "harness.h"
 
-/// How much stack a run takes, XNNPACK's part included: a thread runs on a stack that was painted before.
+/// How much stack runs and prepare take, XNNPACK's part included: a thread calls them on a stack that was painted before.
 namespace edgeattn::test {
 namespace {
 
-constexpr std::size_t kMostBytes = 16 << 10;  // what docs/embedding.md tells hosts
+// What docs/embedding.md tells hosts.
+constexpr std::size_t kMostBytes = 16 << 10, kMostPrepareBytes = 32 << 10;
 constexpr std::byte kPaint{0xA5};
 
 struct Job {
-  Block* block;
-  const float* x;
-  float* y;
+  std::function<Status()> work;
   bool ok = false;
-  std::byte* top = nullptr;  ///< where the stack of `run` begins
+  std::byte* top = nullptr;  ///< where the stack of `work` begins
 };
 
 void* run_job(void* argument) {
   auto& job = *static_cast<Job*>(argument);
   job.top = static_cast<std::byte*>(__builtin_frame_address(0));
-  job.ok = job.block->run(job.x, job.y).ok();
+  job.ok = job.work().ok();
   return nullptr;
 }
 
-/// Bytes of stack between the caller of `run` and the deepest byte written.
+/// Bytes of stack between the caller of `work` and the deepest byte written.
 std::size_t stack_of(Job& job) {
   constexpr std::size_t kStackBytes = 512 << 10;
   const Pages stack(kStackBytes);
@@ -70,7 +70,7 @@ TEST_CASE("a run takes at most 16 KiB of stack") {
       std::mt19937_64 engine = random_engine(62);
       const std::vector<float> x = normal_values(engine, row.shape.batch * row.spec.channels * row.shape.tokens());
       std::vector<float> y(x.size());
-      Job job{.block = &block.block(), .x = x.data(), .y = y.data()};
+      Job job{.work = [&] { return block.block().run(x.data(), y.data()); }};
       const std::size_t bytes = stack_of(job);
       CHECK(job.ok);
       CHECK(bytes <= kMostBytes);
@@ -79,6 +79,29 @@ TEST_CASE("a run takes at most 16 KiB of stack") {
     }
   }
   std::printf("stack of a run: %zu bytes at most\n", most);
+}
+
+TEST_CASE("prepare takes at most 32 KiB of stack") {
+  std::size_t most = 0;
+  const Pool two = make_pool(2);
+  for (const Row& row : kRows) {
+    CAPTURE(row.spec.channels);
+    const io::BlockWeights weights = random_weights(row.spec, 63);
+    std::size_t bytes = 0;
+    REQUIRE_OK(prepared_bytes(row.spec, detect_machine(), gemm(), bytes, format_under_test()));
+    AlignedBytes memory(bytes);
+    for (const pthreadpool_t pool : {pthreadpool_t{nullptr}, two.get()}) {
+      Prepared prepared;
+      Job job{.work = [&] {
+        return prepare(row.spec, weights.view(), detect_machine(), gemm(), {memory.data(), bytes}, prepared, format_under_test(), pool);
+      }};
+      const std::size_t taken = stack_of(job);
+      CHECK(job.ok);
+      CHECK(taken <= kMostPrepareBytes);
+      most = std::max(most, taken);
+    }
+  }
+  std::printf("stack of prepare: %zu bytes at most\n", most);
 }
 
 }  // namespace

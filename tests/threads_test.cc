@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "harness.h"
+#include "kernel_checker.h"
 #include "thread_sanitizer.h"
 
 /// Threads at once, one after another, and after a fork. tools/sanitize.sh thread runs them under ThreadSanitizer.
@@ -147,6 +148,47 @@ TEST_CASE("planning, preparing and binding while other blocks run, on the same p
     }
     CHECK(right == 0);
     CHECK(made == 2 * repeats(8));
+  }
+}
+
+/// The bytes that prepare makes of `weights`; all of the span.
+std::vector<std::byte> prepared_on(pthreadpool_t pool, const io::BlockWeights& weights) {
+  std::size_t bytes = 0;
+  REQUIRE_OK(prepared_bytes(weights.spec, detect_machine(), gemm(), bytes, format_under_test()));
+  AlignedBytes memory(bytes);
+  std::fill_n(memory.data(), bytes, std::byte{0x5A});
+  Prepared prepared;
+  REQUIRE_OK(prepare(weights.spec, weights.view(), detect_machine(), gemm(), {memory.data(), bytes}, prepared,
+                     format_under_test(), pool));
+  return {memory.data(), memory.data() + bytes};
+}
+
+TEST_CASE("weights are prepared alike on pools of 1, 2, 3 and 8 threads, and without") {
+  for (const Spec& spec : {Spec{.channels = 97, .norm = Norm::kInstance}, Spec{.channels = 96, .heads = 3}}) {
+    CAPTURE(spec.channels);
+    io::BlockWeights trained = random_weights(spec, 97);
+    // A column of q so small that it comes out denormal, or 0: threads that do not agree on that would tell.
+    for (std::size_t row = 0; row < spec.channels; ++row) trained.qkv_weight[row * spec.channels] = 3e-39f;
+    std::vector<io::BlockWeights> forms{trained};
+    if (spec.heads == 1) REQUIRE_OK(io::fold_block(trained, detect_machine(), forms.emplace_back()));
+    for (const io::BlockWeights& weights : forms) {
+      CAPTURE(weights.style);
+      const std::vector<std::byte> expected = prepared_on(nullptr, weights);
+      for (const bool flush : {false, true}) {
+        CAPTURE(flush);
+        for (const std::size_t threads : {1u, 2u, 3u, 8u}) {
+          CAPTURE(threads);
+          Pool pool;
+          {
+            const DenormalMode inherited(flush);
+            pool.reset(pthreadpool_create(threads));
+          }
+          int alike = 0;
+          for (int i = 0; i < repeats(4); ++i) alike += prepared_on(pool.get(), weights) == expected;
+          CHECK(alike == repeats(4));
+        }
+      }
+    }
   }
 }
 

@@ -15,7 +15,7 @@ MEMORY = f"{MOVES}|memcmp|memchr|strlen"
 COMPILER = r"_GLOBAL_OFFSET_TABLE_|__aeabi_\w+|__aarch64_\w+|__stack_chk_\w+|__mem\w+_chk|__tls_get_addr"
 ALLOWED = (  # of the first row that an object's name begins with
     (("scalar_", "x86_", "arm_", "kernels"), MOVES),
-    (("block_",), f"{MEMORY}|pthreadpool_parallelize_1d|clock_gettime"),
+    (("block_",), f"{MEMORY}|pthreadpool_(parallelize_1d|get_threads_count)|clock_gettime"),
     (("gemm_arena_hook",), f"{MEMORY}|malloc|realloc|free|posix_memalign"),
     (("gemm_xnnpack_traits",), f"{MEMORY}|aligned_alloc|free|xnn_initialize"),
     (("gemm_xnnpack_operator",), f"{MEMORY}|pthread_mutex_(un)?lock|xnn_run_operator"),

@@ -156,6 +156,7 @@ using Wide = float64x2_t;
 
 inline Wide wide_broadcast(double value) { return vdupq_n_f64(value); }
 inline Wide widened(float32x2_t pair) { return vcvt_f64_f32(pair); }
+inline Wide load(const double* from) { return vld1q_f64(from); }
 inline void store(double* to, Wide v) { vst1q_f64(to, v); }
 inline Wide keep(Wide v, WideMask mask) {
   const uint64x2_t chosen = {mask.has(0) ? ~uint64_t{0} : 0, mask.has(1) ? ~uint64_t{0} : 0};
@@ -175,6 +176,7 @@ inline Wide wide_broadcast(double value) { return {value, value}; }
 inline Wide widened(float32x2_t pair) {
   return {static_cast<double>(vget_lane_f32(pair, 0)), static_cast<double>(vget_lane_f32(pair, 1))};
 }
+inline Wide load(const double* from) { return {from[0], from[1]}; }
 inline void store(double* to, Wide v) {
   to[0] = v.low;
   to[1] = v.high;

@@ -113,6 +113,7 @@ inline Wide wide_zero() { return _mm256_setzero_pd(); }
 inline Wide wide_broadcast(double value) { return _mm256_set1_pd(value); }
 inline Wide load_wide(const float* from, All) { return _mm256_cvtps_pd(_mm_loadu_ps(from)); }
 inline Wide load_wide(const float* from, WideMask mask) { return _mm256_cvtps_pd(_mm_maskload_ps(from, mask)); }
+inline Wide load(const double* from) { return _mm256_loadu_pd(from); }
 inline void store(double* to, Wide v) { _mm256_storeu_pd(to, v); }
 inline Wide keep(Wide v, All) { return v; }
 inline Wide keep(Wide v, WideMask mask) { return _mm256_and_pd(v, _mm256_castsi256_pd(_mm256_cvtepi32_epi64(mask))); }

@@ -83,6 +83,7 @@ inline Wide wide_zero() { return _mm512_setzero_pd(); }
 inline Wide wide_broadcast(double value) { return _mm512_set1_pd(value); }
 inline Wide load_wide(const float* from, All) { return _mm512_cvtps_pd(_mm256_loadu_ps(from)); }
 inline Wide load_wide(const float* from, WideMask mask) { return _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, from)); }
+inline Wide load(const double* from) { return _mm512_loadu_pd(from); }
 inline void store(double* to, Wide v) { _mm512_storeu_pd(to, v); }
 inline Wide keep(Wide v, All) { return v; }
 inline Wide keep(Wide v, WideMask mask) { return _mm512_maskz_mov_pd(mask, v); }

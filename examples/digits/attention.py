@@ -50,7 +50,9 @@ def replace_attention(model, shapes, library, threads, precision=edgeattn.FLOAT3
     scratch = edgeattn.Memory(total.scratch_bytes)
     pool = edgeattn.Pool(library, threads)
     for (name, module), plan in zip(blocks, plans):
-        prepared = plan.prepare(weights_of(module))
+        weights = weights_of(module)
+        weights.pool = pool.address
+        prepared = plan.prepare(weights)
         model.set_submodule(name, EdgeattnBlock(plan.bind(prepared, scratch, pool), shapes[name]))
     return total
 

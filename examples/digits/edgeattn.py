@@ -43,10 +43,10 @@ class Options(_Versioned):
 
 
 class Weights(_Versioned):
-    """Addresses of float32 arrays, which are read by Plan.prepare and not kept."""
+    """Addresses of float32 arrays, which are read by Plan.prepare and not kept, and of the Pool that it works on, if any."""
     _fields_ = [("size", c_size_t)] + [(name, c_void_p) for name in (
         "norm_weight", "norm_bias", "running_mean", "running_var", "qkv_weight", "qkv_bias", "out_weight", "out_bias",
-        "score_weight", "score_bias")]
+        "score_weight", "score_bias", "pool")]
 
 
 class PlanInfo(_Versioned):

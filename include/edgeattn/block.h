@@ -38,9 +38,12 @@ struct FoldedSpans {
 /// Folds four projections into two, in float64, rounded once (docs/engine.md, Folding). `prepare` makes of the result the same
 /// bits as of the weights as trained, for it folds with the same code.
 ///
-/// kInvalidArgument names a tensor that is missing or not finite, also when the folded product is not, and weights that are
-/// folded already; kTooSmall names the span.
-EDGEATTN_API Status fold(const Spec& spec, const Weights& weights, const Machine& machine, const FoldedSpans& folded) noexcept;
+/// @param pool  whose threads share the work, or null for the calling thread alone; bits do not depend on it. Not a pool whose task is
+///              calling
+/// Denormal numbers count as zero. kInvalidArgument names a tensor that is missing or not finite, also when the folded product is not,
+/// and weights that are folded already; kTooSmall names the span.
+EDGEATTN_API Status fold(const Spec& spec, const Weights& weights, const Machine& machine, const FoldedSpans& folded,
+                         pthreadpool_t pool = nullptr) noexcept;
 
 /// Folded and packed weights in the caller's memory. Read-only once made: any number of blocks, shapes and threads may
 /// share one. The span must outlive every block bound to it.
@@ -71,10 +74,12 @@ EDGEATTN_API Status prepared_bytes(const Spec& spec, const Machine& machine, con
 /// Folds weights as trained, and packs what `fold` gives into `memory`, at reduced precision rounded once more.
 ///
 /// @param memory  at least prepared_bytes, aligned to 64
+/// @param pool    as for `fold`; not kept
 /// kInvalidArgument names a tensor that is missing or not finite, also when the folded product is not; kUnsupported: a precision that
 /// the machine or the build lacks; kTooSmall; kOutOfMemory: from the probe, which takes temporary memory.
 EDGEATTN_API Status prepare(const Spec& spec, const Weights& weights, const Machine& machine, const Gemm& gemm,
-                            std::span<std::byte> memory, Prepared& prepared, const PreparedFormat& format = {}) noexcept;
+                            std::span<std::byte> memory, Prepared& prepared, const PreparedFormat& format = {},
+                            pthreadpool_t pool = nullptr) noexcept;
 
 /// Time of a run by phase. Filled by Block::run, which adds to what is there.
 struct Profile {

@@ -125,6 +125,9 @@ typedef struct edgeattn_options {
   edgeattn_gemm gemm;           ///< read at EDGEATTN_FLOAT32 only
 } edgeattn_options;
 
+/// pthreadpool_t is a pointer to this.
+struct pthreadpool;
+
 /// Weights as plain pointers, float32, row-major, 4-byte aligned. Not kept: edgeattn_prepare copies what it needs.
 ///
 /// As trained, or folded by `edgeattn fold` (one head): then score_weight is set, out_weight and out_bias are M and b', and there
@@ -141,6 +144,7 @@ typedef struct edgeattn_weights {
   const float* out_bias;      ///< [C]; null means zero
   const float* score_weight;  ///< [C, C]: A, scaled for exp2; null for weights as trained
   const float* score_bias;    ///< [C]: u, scaled for exp2; null means zero
+  struct pthreadpool* pool;   ///< whose threads edgeattn_prepare shares its work with, or null; not one whose task is calling
 } edgeattn_weights;
 
 /// Tiles and memory map of one spec on one shape. Read-only once made: any number of threads may use one.
@@ -149,9 +153,6 @@ typedef struct edgeattn_plan edgeattn_plan;
 typedef struct edgeattn_prepared edgeattn_prepared;
 /// A block bound to its memory.
 typedef struct edgeattn_block edgeattn_block;
-
-/// pthreadpool_t is a pointer to this.
-struct pthreadpool;
 
 /// Initialises XNNPACK, if nothing has in this process, with the allocator that lets its operators live in the caller's
 /// memory. edgeattn_make_plan does that too: this is for hosts that use XNNPACK themselves, which with its API of 2022 (Debian
@@ -211,7 +212,8 @@ typedef struct edgeattn_memory {
 EDGEATTN_EXPORT edgeattn_status edgeattn_sum_memory(const edgeattn_plan* const* plans, size_t count, edgeattn_memory* memory,
                                                     edgeattn_message* message);
 
-/// Folds weights as trained, or takes folded ones, and packs them into `memory`, which must outlive every block bound to it.
+/// Folds weights as trained, or takes folded ones, and packs them into `memory`, which must outlive every block bound to it. Runs on
+/// weights->pool, or with null on the calling thread alone: bits are the same. Denormal numbers count as zero.
 ///
 /// @param plan    any plan of the spec that the weights belong to; other plans of that spec, precision and, at reduced precision,
 ///                instruction set may use the result

@@ -68,7 +68,7 @@ EDGEATTN_EXPORT edgeattn_status edgeattn_load_block(const edgeattn_file* file, c
 
 /// The spec that loaded weights belong to, and pointers to them for edgeattn_prepare, which live as long as `loaded`.
 ///
-/// @param spec, weights  with `size` set by the caller; either may be null
+/// @param spec, weights  with `size` set by the caller; either may be null. weights->pool becomes null
 /// Thread-safe.
 EDGEATTN_EXPORT edgeattn_status edgeattn_view_block(const edgeattn_loaded* loaded, edgeattn_spec* spec,
                                                     edgeattn_weights* weights, edgeattn_message* message);

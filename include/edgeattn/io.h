@@ -134,7 +134,10 @@ struct EDGEATTN_API BlockWeights {
 EDGEATTN_API Status load_block(const SafetensorsFile& file, const BlockRequest& request, BlockWeights& weights) noexcept;
 
 /// Folds weights as trained: what prepare would do again at every start.
-EDGEATTN_API Status fold_block(const BlockWeights& weights, const Machine& machine, BlockWeights& folded) noexcept;
+///
+/// @param pool  as for `fold` of block.h
+EDGEATTN_API Status fold_block(const BlockWeights& weights, const Machine& machine, BlockWeights& folded,
+                               pthreadpool_t pool = nullptr) noexcept;
 
 /// Writes folded weights, the prefix kept, with the spec as metadata (docs/safetensors.md, style edgeattn-folded).
 EDGEATTN_API Status write_folded(const std::string& path, const BlockWeights& folded) noexcept;

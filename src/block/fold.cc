@@ -14,17 +14,49 @@ Status check_size(const char* name, std::span<float> span, std::size_t required)
                        span.size(), " given");
 }
 
-Status fold_into(const Product& product, std::size_t channels, const Kernels& kernels, float* weight,
+Status fold_into(const Product& product, std::size_t channels, const Kernels& kernels, const Team& team, float* weight,
                  float* bias) noexcept {
-  const auto copy = [&](const WeightTile& tile) {
-    float* const first = weight + tile.first_row * channels + tile.first_column;
-    for (std::size_t r = 0; r < tile.rows; ++r)
-      std::copy_n(tile.values + r * tile.stride, tile.columns, first + r * channels);
+  const auto copy = [&](const WeightRow& row) {
+    std::copy_n(row.values, row.columns, weight + row.row * channels + row.first_column);
   };
-  return fold_product(product, channels, kernels, copy, [&](std::size_t o, float value) { bias[o] = value; });
+  return fold_product(product, channels, kernels, team, copy, [&](std::size_t o, float value) { bias[o] = value; });
 }
 
 }  // namespace
+
+ProductTile::ProductTile(const Product& product, std::size_t channels, const Kernels& kernels, std::size_t first_row,
+                         std::size_t first_column) noexcept
+    : factor_(product.factor),
+      rows_(std::min(kFoldRows, channels - first_row)),
+      columns_(first_column < channels ? std::min(kFoldColumns, channels - first_column) : 1),
+      outer_bias_(first_column >= channels && product.outer_bias != nullptr ? product.outer_bias + first_row : nullptr) {
+  const bool is_bias = first_column >= channels;
+  if (is_bias && product.inner_bias == nullptr) {
+    std::fill_n(sums_, std::size(sums_), 0.0);
+    return;
+  }
+  kernels.fold({.left = product.left + first_row * product.left_row,
+                .left_row = product.left_row,
+                .left_term = product.left_term,
+                .right = is_bias ? product.inner_bias : product.right + first_column,
+                .right_term = is_bias ? 1 : channels,
+                .rows = rows_,
+                .columns = columns_,
+                .terms = channels,
+                .sums = sums_,
+                .factors = factors_});
+}
+
+bool ProductTile::round(std::size_t row, float* values) const noexcept {
+  bool finite = true;
+  for (std::size_t i = 0; i < columns_; ++i) {
+    double value = factor_ * sums_[row * kFoldColumns + i];
+    if (outer_bias_ != nullptr) value += double{outer_bias_[row]};
+    values[i] = static_cast<float>(value);
+    finite = finite && std::isfinite(values[i]);
+  }
+  return finite;
+}
 
 Product score_product(const Spec& spec, const Weights& weights) noexcept {
   const std::size_t c = spec.channels;
@@ -32,7 +64,7 @@ Product score_product(const Spec& spec, const Weights& weights) noexcept {
   return {.name = "to_qkv.weight (q and k)",
           .left = weights.qkv_weight + c * c,
           .left_row = 1,
-          .left_depth = c,
+          .left_term = c,
           .right = weights.qkv_weight,
           .inner_bias = weights.qkv_bias,
           .outer_bias = nullptr,
@@ -44,7 +76,7 @@ Product out_product(const Spec& spec, const Weights& weights) noexcept {
   return {.name = "to_qkv.weight (v) with to_out.weight",
           .left = weights.out_weight,
           .left_row = c,
-          .left_depth = 1,
+          .left_term = 1,
           .right = weights.qkv_weight + 2 * c * c,
           .inner_bias = weights.qkv_bias != nullptr ? weights.qkv_bias + 2 * c : nullptr,
           .outer_bias = weights.out_bias,
@@ -58,7 +90,8 @@ Status best_kernels(const Machine& machine, Kernels& kernels) noexcept {
   return {};
 }
 
-Status fold(const Spec& spec, const Weights& weights, const Machine& machine, const FoldedSpans& folded) noexcept {
+Status fold(const Spec& spec, const Weights& weights, const Machine& machine, const FoldedSpans& folded,
+            pthreadpool_t pool) noexcept {
   EDGEATTN_TRY(check_spec(spec));
   EDGEATTN_TRY(check_weights(spec, weights));
   if (spec.heads > 1)
@@ -72,8 +105,10 @@ Status fold(const Spec& spec, const Weights& weights, const Machine& machine, co
   EDGEATTN_TRY(check_size("out_bias", folded.out_bias, c));
   Kernels kernels;
   EDGEATTN_TRY(best_kernels(machine, kernels));
-  EDGEATTN_TRY(fold_into(score_product(spec, weights), c, kernels, folded.score_weight.data(), folded.score_bias.data()));
-  return fold_into(out_product(spec, weights), c, kernels, folded.out_weight.data(), folded.out_bias.data());
+  const Team team = whole_team(pool);
+  EDGEATTN_TRY(
+      fold_into(score_product(spec, weights), c, kernels, team, folded.score_weight.data(), folded.score_bias.data()));
+  return fold_into(out_product(spec, weights), c, kernels, team, folded.out_weight.data(), folded.out_bias.data());
 }
 
 }  // namespace edgeattn

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <span>
 #include <string_view>
@@ -9,121 +10,124 @@
 #include "plan/isa.h"
 #include "plan/memory_map.h"
 #include "plan/precision.h"
+#include "plan/sizes.h"
 #include "plan/spec.h"
 
 namespace edgeattn {
 namespace {
 
-/// Writes a [C, C] matrix and its bias to where products look for them, at reduced precision rounded to 16 bits.
+/// Writes a [C, C] matrix and its bias to where products look for them, at reduced precision rounded to 16 bits. Threads of a team
+/// may write different elements at the same time.
 class WeightPacker {
  public:
   /// @param packed  layout.bytes(): all of it is written
-  WeightPacker(const char* name, const PanelLayout& layout, const ReducedTable& reduced, std::byte* packed) noexcept
-      : name_(name), layout_(layout), reduced_(reduced), packed_(packed) {
+  WeightPacker(const char* name, const PanelLayout& layout, const ReducedTable& reduced, const Team& team, std::byte* packed) noexcept
+      : name_(name), layout_(layout), reduced_(reduced), team_(team), packed_(packed) {
     std::fill_n(packed, layout.bytes(), std::byte{0});
   }
 
-  /// Packs a tile of at most kMostColumns columns, times `factor`.
-  void matrix(const WeightTile& tile, double factor = 1) noexcept {
-    for (std::size_t r = 0; r < tile.rows; ++r) {
-      const float* row = tile.values + r * tile.stride;
-      if (factor != 1) row = scaled(row, tile.columns, factor);
-      if (layout_.element_bytes == sizeof(float)) {
-        scatter(row, tile.columns, tile.first_column, tile.first_row + r);
-      } else {
-        scatter(rounded(row, tile.columns), tile.columns, tile.first_column, tile.first_row + r);
-      }
-    }
+  /// Packs a whole matrix, times `factor`, with its bias; null for zero.
+  Status pack(const float* weight, const float* bias_values, double factor = 1) noexcept {
+    const std::size_t channels = layout_.inputs;
+    for_each_claimed(team_, sizes::divide_up(channels, layout_.nr), [&](std::size_t, std::size_t panel) {
+      const std::size_t first = panel * layout_.nr, end = std::min<std::size_t>(first + layout_.nr, channels);
+      // A panel's rows and a cache line's columns at a time, so that what is written stays in the first cache.
+      for (std::size_t i = 0; i < channels; i += kPackedColumns)
+        for (std::size_t o = first; o < end; ++o)
+          row({.values = weight + o * channels + i,
+               .row = o,
+               .first_column = i,
+               .columns = std::min(kPackedColumns, channels - i)},
+              factor);
+      for (std::size_t o = first; bias_values != nullptr && o < end; ++o) bias(o, scale(bias_values[o], factor));
+    });
+    return finished();
+  }
+
+  /// Packs a product of weights.
+  Status fold(const Product& product, const Kernels& kernels) noexcept {
+    EDGEATTN_TRY(fold_product(
+        product, layout_.inputs, kernels, team_, [&](const WeightRow& part) { row(part); },
+        [&](std::size_t o, float value) { bias(o, value); }));
+    return finished();
   }
 
   void bias(std::size_t output, float value) noexcept {
     *reinterpret_cast<float*>(packed_ + layout_.header_offset(output)) = value;
   }
 
-  /// Packs a whole matrix, times `factor`, with its bias; null for zero.
-  void pack(const float* weight, const float* bias_values, double factor = 1) noexcept {
-    // A panel's rows and a cache line's columns at a time, so that what is written stays in the first cache.
-    constexpr std::size_t kColumns = 16;
-    const std::size_t channels = layout_.inputs;
-    for (std::size_t o = 0; o < channels; o += layout_.nr)
-      for (std::size_t i = 0; i < channels; i += kColumns)
-        matrix({.values = weight + o * channels + i,
-                .stride = channels,
-                .first_row = o,
-                .rows = std::min<std::size_t>(layout_.nr, channels - o),
-                .first_column = i,
-                .columns = std::min(kColumns, channels - i)},
-               factor);
-    for (std::size_t o = 0; bias_values != nullptr && o < channels; ++o) bias(o, scale(bias_values[o], factor));
+ private:
+  static constexpr std::size_t kPackedColumns = 16;
+  static constexpr std::size_t kMostColumns = std::max(kPackedColumns, kFoldColumns);
+
+  void row(const WeightRow& part, double factor = 1) noexcept {
+    float scaled[kMostColumns];
+    const float* values = part.values;
+    if (factor != 1) {
+      std::transform(values, values + part.columns, scaled, [&](float value) { return scale(value, factor); });
+      values = scaled;
+    }
+    if (layout_.element_bytes == sizeof(float)) {
+      scatter(values, part);
+    } else {
+      alignas(16) Half halves[kMostColumns];
+      round(values, part.columns, halves);
+      scatter(halves, part);
+    }
   }
 
-  /// Packs a product of weights.
-  Status fold(const Product& product, const Kernels& kernels) noexcept {
-    EDGEATTN_TRY(fold_product(
-        product, layout_.inputs, kernels, [&](const WeightTile& tile) { matrix(tile); },
-        [&](std::size_t o, float value) { bias(o, value); }));
-    return finished();
+  float scale(float value, double factor) noexcept {
+    const auto result = static_cast<float>(value * factor);
+    if (!std::isfinite(result)) overflows();
+    return result;
   }
+
+  void round(const float* values, std::size_t columns, Half (&halves)[kMostColumns]) noexcept {
+    reduced_.kernels.round_rows(values, nullptr, 1, columns, columns, halves, kMostColumns);
+    const unsigned exponent = reduced_.traits.half_is_fp16 ? 0x7C00u : 0x7F80u;
+    if (std::any_of(halves, halves + columns, [&](Half half) { return (half & exponent) == exponent; })) overflows();
+  }
+
+  template <class Element>
+  void scatter(const Element* values, const WeightRow& part) noexcept {
+    if (layout_.plain()) {
+      auto* const column = reinterpret_cast<Element*>(packed_ + layout_.byte_offset(part.first_column, part.row));
+      for (std::size_t k = 0; k < part.columns; ++k) column[k * layout_.nr] = values[k];
+    } else {
+      for (std::size_t k = 0; k < part.columns; ++k)
+        *reinterpret_cast<Element*>(packed_ + layout_.byte_offset(part.first_column + k, part.row)) = values[k];
+    }
+  }
+
+  void overflows() noexcept { finite_.store(false, std::memory_order_relaxed); }
 
   /// kInvalidArgument if an element is not finite any more.
   [[nodiscard]] Status finished() const noexcept {
-    if (finite_) return {};
+    if (finite_.load(std::memory_order_relaxed)) return {};
     return Status::error(StatusCode::kInvalidArgument, "weights: ", name_, " overflows ",
                          layout_.element_bytes == sizeof(float)  ? "float32 when scaled"
                          : reduced_.traits.half_is_fp16          ? "fp16"
                                                                  : "bfloat16");
   }
 
- private:
-  static constexpr std::size_t kMostColumns = 32;
-
-  float scale(float value, double factor) noexcept {
-    const auto result = static_cast<float>(value * factor);
-    finite_ = finite_ && std::isfinite(result);
-    return result;
-  }
-
-  const float* scaled(const float* row, std::size_t columns, double factor) noexcept {
-    std::transform(row, row + columns, scaled_, [&](float value) { return scale(value, factor); });
-    return scaled_;
-  }
-
-  const Half* rounded(const float* row, std::size_t columns) noexcept {
-    reduced_.kernels.round_rows(row, nullptr, 1, columns, columns, halves_, std::size(halves_));
-    const unsigned exponent = reduced_.traits.half_is_fp16 ? 0x7C00u : 0x7F80u;
-    for (std::size_t k = 0; k < columns; ++k) finite_ = finite_ && (halves_[k] & exponent) != exponent;
-    return halves_;
-  }
-
-  template <class Element>
-  void scatter(const Element* row, std::size_t columns, std::size_t first_column, std::size_t output) noexcept {
-    if (layout_.plain()) {
-      auto* const column = reinterpret_cast<Element*>(packed_ + layout_.byte_offset(first_column, output));
-      for (std::size_t k = 0; k < columns; ++k) column[k * layout_.nr] = row[k];
-    } else {
-      for (std::size_t k = 0; k < columns; ++k)
-        *reinterpret_cast<Element*>(packed_ + layout_.byte_offset(first_column + k, output)) = row[k];
-    }
-  }
-
   const char* name_;
   const PanelLayout& layout_;
   const ReducedTable& reduced_;
+  const Team& team_;
   std::byte* packed_;
-  bool finite_ = true;
-  float scaled_[kMostColumns];
-  alignas(16) Half halves_[kMostColumns];
+  std::atomic<bool> finite_{true};
 };
 
 /// Packs weights into `memory` as `plan` maps it.
 struct Packing {
   const Plan& plan;
   const ReducedTable& reduced;
+  Team team;
   std::byte* memory;
 
   [[nodiscard]] std::byte* at(std::string_view name) const noexcept { return memory + find_region(plan, name).offset; }
   [[nodiscard]] WeightPacker packer(const char* name, std::string_view region) const noexcept {
-    return {name, plan.projection, reduced, at(region)};
+    return {name, plan.projection, reduced, team, at(region)};
   }
 };
 
@@ -133,18 +137,14 @@ Status pack_heads(const Spec& spec, const Weights& weights, const Packing& packi
   const std::size_t c = spec.channels;
   const float* const bias = weights.qkv_bias;
   WeightPacker queries = packing.packer("to_qkv.weight (q)", region::kScoreWeights);
-  queries.pack(weights.qkv_weight, bias, score_product(spec, weights).factor);
-  EDGEATTN_TRY(queries.finished());
+  EDGEATTN_TRY(queries.pack(weights.qkv_weight, bias, score_product(spec, weights).factor));
   WeightPacker keys = packing.packer("to_qkv.weight (k)", region::kKeyWeights);
-  keys.pack(weights.qkv_weight + c * c, nullptr);
-  EDGEATTN_TRY(keys.finished());
+  EDGEATTN_TRY(keys.pack(weights.qkv_weight + c * c, nullptr));
   WeightPacker values = packing.packer("to_qkv.weight (v)", region::kValueWeights);
-  values.pack(weights.qkv_weight + 2 * c * c, nullptr);
-  EDGEATTN_TRY(values.finished());
+  EDGEATTN_TRY(values.pack(weights.qkv_weight + 2 * c * c, nullptr));
 
   WeightPacker out = packing.packer("to_out.weight", region::kOutputWeights);
-  out.pack(weights.out_weight, nullptr);
-  EDGEATTN_TRY(out.finished());
+  EDGEATTN_TRY(out.pack(weights.out_weight, nullptr));
   for (std::size_t o = 0; o < c; ++o) {
     double sum = weights.out_bias != nullptr ? double{weights.out_bias[o]} : 0.0;
     for (std::size_t i = 0; bias != nullptr && i < c; ++i)
@@ -205,7 +205,8 @@ Status prepared_bytes(const Spec& spec, const Machine& machine, const Gemm& gemm
 }
 
 Status prepare(const Spec& spec, const Weights& weights, const Machine& machine, const Gemm& gemm,
-               std::span<std::byte> memory, Prepared& prepared, const PreparedFormat& format) noexcept {
+               std::span<std::byte> memory, Prepared& prepared, const PreparedFormat& format,
+               pthreadpool_t pool) noexcept {
   Plan plan;
   ReducedSet set = ReducedSet::kScalar;
   EDGEATTN_TRY(plan_prepared(spec, machine, gemm, format, set, plan));
@@ -213,17 +214,15 @@ Status prepare(const Spec& spec, const Weights& weights, const Machine& machine,
   EDGEATTN_TRY(check_weights(spec, weights));
 
   const ReducedTable reduced(set);
-  const Packing packing{.plan = plan, .reduced = reduced, .memory = memory.data()};
+  const Packing packing{.plan = plan, .reduced = reduced, .team = whole_team(pool), .memory = memory.data()};
   if (spec.heads > 1) {
     EDGEATTN_TRY(pack_heads(spec, weights, packing));
   } else {
     WeightPacker score = packing.packer("to_qkv.weight (q and k)", region::kScoreWeights);
     WeightPacker out = packing.packer("to_qkv.weight (v) with to_out.weight", region::kOutputWeights);
     if (weights.score_weight != nullptr) {
-      score.pack(weights.score_weight, weights.score_bias);
-      out.pack(weights.out_weight, weights.out_bias);
-      EDGEATTN_TRY(score.finished());
-      EDGEATTN_TRY(out.finished());
+      EDGEATTN_TRY(score.pack(weights.score_weight, weights.score_bias));
+      EDGEATTN_TRY(out.pack(weights.out_weight, weights.out_bias));
     } else {
       Kernels kernels;
       EDGEATTN_TRY(best_kernels(machine, kernels));

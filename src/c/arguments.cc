@@ -52,7 +52,7 @@ Status read_options(const edgeattn_options* given, PlanOptions& options, Machine
   return {};
 }
 
-Status read_weights(const edgeattn_weights* given, Weights& weights) noexcept {
+Status read_weights(const edgeattn_weights* given, Weights& weights, pthreadpool_t& pool) noexcept {
   edgeattn_weights known;
   EDGEATTN_TRY(
       read_struct("weights", given, EDGEATTN_SIZE_UP_TO(edgeattn_weights, score_bias), &known, sizeof known));
@@ -66,6 +66,7 @@ Status read_weights(const edgeattn_weights* given, Weights& weights) noexcept {
              .out_bias = known.out_bias,
              .score_weight = known.score_weight,
              .score_bias = known.score_bias};
+  pool = known.pool;
   return {};
 }
 

@@ -12,6 +12,6 @@ Status read_shape(const edgeattn_shape* given, Shape& shape) noexcept;
 /// @param given  may be null
 /// @param machine  takes the given second-level cache
 Status read_options(const edgeattn_options* given, PlanOptions& options, Machine& machine, GemmChoice& gemm) noexcept;
-Status read_weights(const edgeattn_weights* given, Weights& weights) noexcept;
+Status read_weights(const edgeattn_weights* given, Weights& weights, pthreadpool_t& pool) noexcept;
 
 }  // namespace edgeattn::c

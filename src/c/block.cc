@@ -14,12 +14,13 @@ Status prepare(const edgeattn_plan* object, const edgeattn_weights* given, std::
   if (made == nullptr) return is_null("prepared");
   const Plan& plan = object->plan;
   Weights weights;
-  EDGEATTN_TRY(read_weights(given, weights));
+  pthreadpool_t pool = nullptr;
+  EDGEATTN_TRY(read_weights(given, weights, pool));
   EDGEATTN_TRY(check_span("prepared", memory, bytes_of(plan).prepared));
   auto* const result = place<edgeattn_prepared>(memory.data());
   EDGEATTN_TRY(edgeattn::prepare(plan.spec, weights, plan.machine, object->gemm,
                                  memory.subspan(kHeaderBytes<edgeattn_prepared>), result->prepared,
-                                 {.precision = plan.precision, .isa = plan.isa}));
+                                 {.precision = plan.precision, .isa = plan.isa}, pool));
   *made = result;
   return {};
 }

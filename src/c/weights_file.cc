@@ -111,7 +111,8 @@ Status write_weights(const Weights& weights, edgeattn_weights* out) noexcept {
                                .out_weight = weights.out_weight,
                                .out_bias = weights.out_bias,
                                .score_weight = weights.score_weight,
-                               .score_bias = weights.score_bias};
+                               .score_bias = weights.score_bias,
+                               .pool = nullptr};
   return write_struct("weights", &known, sizeof known, EDGEATTN_SIZE_UP_TO(edgeattn_weights, score_bias), Cut::kForbidden, out);
 }
 

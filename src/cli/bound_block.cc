@@ -61,7 +61,7 @@ BoundBlock::BoundBlock(const PlannedBlock& planned, const io::BlockWeights& weig
   const Stopwatch watch;
   Prepared prepared;
   check(prepare(weights.spec, weights.view(), planned.machine, planned.gemm, prepared_memory_.get(), prepared,
-                {.precision = planned.plan.precision, .isa = planned.plan.isa}),
+                {.precision = planned.plan.precision, .isa = planned.plan.isa}, pool_.get()),
         context_);
   check(edgeattn::bind(planned.plan, prepared, persistent_.get(), scratch_.get(), pool_.get(), block_), context_);
   bind_ms_ = watch.milliseconds();

@@ -123,13 +123,15 @@ void add_weights_options(CLI::App& command, BlockOptions& options) {
   command.callback([&options] { check_block_options(options); });
 }
 
-/// Those, and how to run the block at any precision.
+void add_threads_option(CLI::App& command, BlockOptions& options) {
+  command.add_option("--threads", options.threads, "default 1; 0 for all processors")->type_name("N")->check(whole_number());
+}
+
+/// Those of the weights, and how to run the block at any precision.
 void add_block_options(CLI::App& command, BlockOptions& options) {
   add_weights_options(command, options);
   add_choice(command, "--layout", options.layout, {Layout::kNchw, Layout::kNhwc}, "of input and output; default nchw");
-  command.add_option("--threads", options.threads, "default 1; 0 for all processors")
-      ->type_name("N")
-      ->check(whole_number());
+  add_threads_option(command, options);
   add_choice(command, "--isa", options.isa, {Isa::kAuto, Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kNeon},
              "instruction set of all kernels but XNNPACK's; default auto, the best");
   add_choice(command, "--gemm", options.gemm, {GemmChoice::kAuto, GemmChoice::kXnnpack, GemmChoice::kBuiltin},
@@ -229,6 +231,7 @@ void add_fold(CLI::App& app, FoldOptions& options) {
   CLI::App& fold = *app.add_subcommand("fold", "fold a block's weights once, to half their size");
   add_weights_options(fold, options);
   fold.get_option("--weights")->required();
+  add_threads_option(fold, options);
   fold.add_option("-o,--output", options.output, "safetensors file to write the folded weights to")
       ->type_name("FILE")
       ->required();

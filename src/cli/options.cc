@@ -4,9 +4,13 @@
 
 namespace edgeattn::cli {
 
+std::size_t threads_of(const BlockOptions& options, const Machine& machine) {
+  return options.threads == 0 ? machine.processors : options.threads;
+}
+
 PlanOptions plan_options(const BlockOptions& options, const Machine& machine) {
   return {.layout = options.layout,
-          .threads = options.threads == 0 ? machine.processors : options.threads,
+          .threads = threads_of(options, machine),
           .isa = options.isa,
           .precision = options.precision,
           .scratch_budget_bytes = options.scratch_budget,

@@ -38,6 +38,9 @@ struct ShapedOptions : BlockOptions {
   std::size_t channels = 0;
 };
 
+/// Of `--threads`, whose 0 means all processors.
+std::size_t threads_of(const BlockOptions& options, const Machine& machine);
+
 PlanOptions plan_options(const BlockOptions& options, const Machine& machine);
 
 /// The spec of a block that comes from no file.

@@ -83,7 +83,7 @@ Status read_folded_spec(const SafetensorsFile& file, Spec& spec) {
   });
 }
 
-Status fold_block(const BlockWeights& weights, const Machine& machine, BlockWeights& folded) noexcept {
+Status fold_block(const BlockWeights& weights, const Machine& machine, BlockWeights& folded, pthreadpool_t pool) noexcept {
   return guarded(StatusCode::kInvalidArgument, "fold", [&]() -> Status {
     const std::size_t channels = weights.spec.channels;
     BlockWeights result{.spec = weights.spec,
@@ -103,7 +103,8 @@ Status fold_block(const BlockWeights& weights, const Machine& machine, BlockWeig
                       {.score_weight = result.score_weight,
                        .score_bias = result.score_bias,
                        .out_weight = result.out_weight,
-                       .out_bias = result.out_bias}));
+                       .out_bias = result.out_bias},
+                      pool));
     folded = std::move(result);
     return {};
   });

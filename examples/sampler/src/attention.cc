@@ -52,7 +52,7 @@ Attention::Attention(const edgeattn::io::SafetensorsFile& file, std::span<const 
     const Planned& p = planned[i];
     edgeattn::Prepared prepared;
     check(edgeattn::prepare(p.weights.spec, p.weights.view(), machine, gemm, take(left, p.plan.prepared_bytes), prepared,
-                            {.precision = precision, .isa = p.plan.isa}));
+                            {.precision = precision, .isa = p.plan.isa}, pool));
     check(edgeattn::bind(p.plan, prepared, take(left, p.plan.persistent_bytes), scratch, pool, blocks_[i]));
   }
 }
