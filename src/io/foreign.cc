@@ -85,7 +85,7 @@ Status check_foreign_keys(const SafetensorsFile& file, const SortedKeys& keys, c
   std::size_t count = 0;
   for (const std::string_view name : keys.below(place.prefix)) {
     const KeyPlace key = key_place(*place.style, name.substr(place.prefix.size()));
-    if (is_own(key, norm) || is_harmless(key)) continue;
+    if (is_own(key, norm) || is_harmless(key, norm)) continue;
     if (const char* meaning = foreign_meaning(*place.style, key)) return refuse(file, name, meaning);
     if (count == 0) unknown = name;
     if (++count == kMostUnknown) break;

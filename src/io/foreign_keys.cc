@@ -181,15 +181,17 @@ const char* foreign_meaning(const KeyStyle& style, const KeyPlace& place) {
   return nullptr;
 }
 
-bool is_harmless(const KeyPlace& place) {
+bool is_harmless(const KeyPlace& place, const char* norm) {
   const std::string_view leaf = place.key.substr(place.key.rfind('.') + 1);
   // thop leaves its counts in what it profiled.
   if (leaf == "total_ops" || leaf == "total_params") return true;
-  if (place.module == KeyPlace::kNorm) return place.key == "num_batches_tracked";
-  if (place.module != KeyPlace::kNone || leaf == "weight" || leaf == "bias") return false;
-  const std::string_view module = place.key.substr(0, place.key.find('.'));
+  if (place.module == KeyPlace::kNorm) return norm != nullptr && place.name == norm && place.key == "num_batches_tracked";
+  if (place.module != KeyPlace::kNone) return false;
+  const std::size_t dot = std::min(place.key.find('.'), place.key.size());
+  const std::string_view module = place.key.substr(0, dot), rest = place.key.substr(dot);
   constexpr const char* kDropouts[] = {"dropout*", "*_dropout", "drop", "*_drop"};
-  return module != place.key && std::ranges::any_of(kDropouts, [&](const char* dropout) { return fits(dropout, module); });
+  return (rest == ".p" || rest == ".seed_generator.seed_generator_state") &&
+         std::ranges::any_of(kDropouts, [&](const char* dropout) { return fits(dropout, module); });
 }
 
 }  // namespace edgeattn::io
