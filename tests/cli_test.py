@@ -639,7 +639,8 @@ def test_folded_weights():
     good("run", "--weights", "folded", *arguments, "--output", "y")
     assert pathlib.Path("y").read_bytes() == pathlib.Path("expected").read_bytes()
     report = json.loads(good("inspect", "folded", "--json"))
-    assert report["blocks"] == [{"prefix": "am.", "style": "edgeattn-folded", "channels": 128, "norm": "gn", "assumed": {}, "needed": []}]
+    assert report["blocks"] == [{"prefix": "am.", "style": "edgeattn-folded", "channels": 128, "norm": "gn", "assumed": {},
+                                 "needed": []}]
     assert not call("run", "--weights", "folded", *arguments, "--output", "y").notes
     assert {"name": "am.score.weight", "dtype": "F32", "shape": [128, 128]} in report["tensors"]
     assert os.path.getsize("folded") < 4 * (2 * 128 * 128 + 4 * 128) + 2000
@@ -662,7 +663,8 @@ def test_families():
     assert "guided-diffusion, gn with 2 groups, eps 1e-05\n" in text, text
     assert pathlib.Path("y").read_bytes() == pathlib.Path("z").read_bytes()
     assert json.loads(good("inspect", "g", "--json"))["blocks"] == [
-        {"prefix": "", "style": "guided-diffusion", "channels": 4, "norm": "gn", "assumed": {"eps": 1e-5}, "needed": ["heads", "groups"]}]
+        {"prefix": "", "style": "guided-diffusion", "channels": 4, "norm": "gn", "assumed": {"eps": 1e-5},
+         "needed": ["heads", "groups"]}]
     assert "norm gn; needs --heads, --groups; assumes eps 1e-05\n" in good("inspect", "g")
 
 
@@ -670,17 +672,19 @@ def test_what_no_file_tells_is_said():
     am = ("--weights", WEIGHTS, "--prefix", "am.")
     x = ("--input", ACTIVATIONS, "--tensor", "am.step0.input")
     run = ("run", *am, *x, "--output", "y")
-    for options, said in (((), ("--heads", "--groups", "--eps")), (("--heads", "1"), ("--groups", "--eps")), (("--groups", "32"), ("--heads", "--eps")),
-                          (("--norm", "in"), ("--heads", "--eps")), (("--eps", "1e-5"), ("--heads", "--groups")), (("--heads", "1", "--groups", "32"), None),
-                          (("--heads", "1", "--norm", "in"), None)):
-        for command in (run, ("plan", *am, "--shape", "1,128,8,8"), ("fold", *am, "--output", "f"), ("run", *am, *x, "--attention-map", "0,0", "-o", "m")):
-            result = call(*command, *options)
+    commands = (run, ("plan", *am, "--shape", "1,128,8,8"), ("fold", *am, "--output", "f"),
+                ("run", *am, *x, "--attention-map", "0,0", "-o", "m"))
+    for options, said in (("", "--heads, --groups, --eps"), ("--heads 1", "--groups, --eps"), ("--groups 32", "--heads, --eps"),
+                          ("--norm in", "--heads, --eps"), ("--eps 1e-5", "--heads, --groups"), ("--heads 1 --groups 32", None),
+                          ("--heads 1 --norm in", None)):
+        for command in commands:
+            result = call(*command, *options.split())
             assert (result.returncode, result.stderr) == (0, ""), result
             if said is None:
                 assert not result.notes, result.notes
                 continue
             (note,) = result.notes
-            assert "'am.'" in note and "ddpm" in note and note.endswith(f"({', '.join(said)})\n"), note
+            assert "'am.'" in note and "ddpm" in note and note.endswith(f"({said})\n"), note
     report = json.loads(good(*run, "--json"))
     assert report["assumed"] == {"heads": 1, "groups": 32, "eps": 1e-5} and report["scale"] == 1 / math.sqrt(128), report
     assert json.loads(good(*run, "--json", "--heads", "1"))["assumed"] == {"groups": 32, "eps": 1e-5}
@@ -735,8 +739,8 @@ def test_scale_of_the_scores():
     assert result.returncode == 1 and "scale: the weights were folded for 2, given 1" in result.stderr, result
     assert "scores times 2" in good("plan", "--shape", "1,64,4,4", "--scale", "2")
     assert "best" in good("bench", "--shape", "1,64,4,4", "--reps", "1", "--scale", "2")
-    check = json.loads(good("check", "--weights", "w", "--input", "x", "--groups", "2", "--isa", "scalar", "--json", "--scale", "2"))
-    plain = json.loads(good("check", "--weights", "w", "--input", "x", "--groups", "2", "--isa", "scalar", "--json"))
+    command = ("check", "--weights", "w", "--input", "x", "--groups", "2", "--isa", "scalar", "--json")
+    check, plain = (json.loads(good(*command, *options)) for options in (("--scale", "2"), ()))
     assert abs(check["largest_score"] / plain["largest_score"] - 4) < 1e-6
 
 
@@ -746,7 +750,8 @@ def test_norms_by_other_names():
     good(*RUN.split(), "--groups", "2")
     expected = pathlib.Path("y").read_bytes()
     for name in ("group_norm", "gn", "norm1", "norm.0", "GroupNorm_0"):
-        pathlib.Path("w").write_bytes(encoded({f"mid.{key.replace('norm', name)}": tensor for key, tensor in ddpm_block(4).items()}))
+        block = {f"mid.{key.replace('norm', name)}": tensor for key, tensor in ddpm_block(4).items()}
+        pathlib.Path("w").write_bytes(encoded(block))
         good(*RUN.split(), "--groups", "2")
         assert pathlib.Path("y").read_bytes() == expected
         assert len(json.loads(good("inspect", "w", "--json"))["blocks"]) == 1

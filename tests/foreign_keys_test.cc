@@ -102,7 +102,8 @@ TEST_CASE("norms: half of one, one that does not fit, and two at once are errors
       check_says(refusal(weights, style.request(), StatusCode::kNotFound), {("'a." + norm + ".weight': is missing").c_str()});
       weights = whole;
       weights.add("a." + norm + ".weight", {kChannels + 1});
-      check_says(refusal(weights, style.request(), StatusCode::kFormat), {("'a." + norm + ".weight': expected shape [4]").c_str()});
+      check_says(refusal(weights, style.request(), StatusCode::kFormat),
+                 {("'a." + norm + ".weight': expected shape [4]").c_str()});
       weights = whole;
       weights.add("a." + norm + ".weight", {1, kChannels, 1, 1});
       check_says(refusal(weights, style.request(), StatusCode::kFormat), {"given [1, 4, 1, 1]"});
@@ -110,7 +111,8 @@ TEST_CASE("norms: half of one, one that does not fit, and two at once are errors
         if (other == norm) continue;
         weights = whole;
         weights.add("a." + other + ".bias", {kChannels});
-        check_says(refusal(weights, style.request()), {"expected one norm", ("'a." + other + ".bias'").c_str(), ("'a." + norm + '.').c_str()});
+        check_says(refusal(weights, style.request()),
+                   {"expected one norm", ("'a." + other + ".bias'").c_str(), ("'a." + norm + '.').c_str()});
         Request none = style.request();
         none.norm = Norm::kNone;
         check_says(refusal(weights, none), {"expected one norm"});
@@ -120,7 +122,8 @@ TEST_CASE("norms: half of one, one that does not fit, and two at once are errors
 }
 
 TEST_CASE("norms: what stands beside the projections instead is named, even where none is asked for") {
-  const char* const names[] = {"instance_norm", "norm2", "layer_norm", "ln", "bn1", "normalize", "prenorm.fn", "pre", "norm.1.0", "Norm_0"};
+  const char* const names[] = {"instance_norm", "norm2",      "layer_norm", "ln",       "bn1",
+                               "normalize",     "prenorm.fn", "pre",        "norm.1.0", "Norm_0"};
   for (const Style& style : kStyles) {
     for (const std::string name : names) {
       CAPTURE(std::string(style.name) + ' ' + name);
@@ -135,7 +138,8 @@ TEST_CASE("norms: what stands beside the projections instead is named, even wher
     }
   }
   // `norm` is a LayerNorm as often as a GroupNorm where projections have these names.
-  check_says(refusal(block_with(kStyles[1], "a.", "norm"), kStyles[1].request()), {"'a.norm.bias'", "call it group_norm, gn or GroupNorm_0"});
+  check_says(refusal(block_with(kStyles[1], "a.", "norm"), kStyles[1].request()),
+             {"'a.norm.bias'", "call it group_norm, gn or GroupNorm_0"});
   WeightsFile gamma = block_with(kStyles[0], "a.", "x");
   gamma.remove("a.x.weight");
   gamma.remove("a.x.bias");
@@ -166,7 +170,8 @@ TEST_CASE("norms: one above the block is named, and the block runs without where
       const std::string quoted = '\'' + std::string(row.norm) + '\'';
       Request request = style.request();
       request.prefix = row.prefix;
-      check_says(refusal(weights, request, StatusCode::kNotFound), {"is missing, expected shape [4]", quoted.c_str(), "--norm none"});
+      check_says(refusal(weights, request, StatusCode::kNotFound),
+                 {"is missing, expected shape [4]", quoted.c_str(), "--norm none"});
       request.norm = Norm::kNone;
       request.eps = 0;
       BlockWeights block;
@@ -249,7 +254,8 @@ TEST_CASE("untold: folded weights tell all, their scale too") {
   CHECK(block.assumed == 0);
   REQUIRE(std::string(Request{.groups = 0, .scale = 0.5}.load(opened.file, block).message()) == "");
   CHECK(block.spec.scale == 0);
-  check_says(refusal(weights, {.groups = 0, .scale = 0.25}, StatusCode::kInvalidArgument), {"scale: the weights were folded for 0.5, given 0.25"});
+  check_says(refusal(weights, {.groups = 0, .scale = 0.25}, StatusCode::kInvalidArgument),
+             {"scale: the weights were folded for 0.5, given 0.25"});
   std::vector<io::BlockEntry> blocks;
   REQUIRE(io::find_blocks(opened.file, blocks).ok());
   REQUIRE(blocks.size() == 1);
@@ -281,26 +287,53 @@ struct Kind {
   std::vector<std::string> keys;  ///< `Q` stands for a projection, `O` for the output, `N` for the norm
 };
 const Kind kKinds[] = {
-    {"a LoRA that is not merged", {"Q.lora_B.default.weight", "Q.lora_up.weight", "Q.lora.down.weight", "O.lora_layer.up.weight", "to_q_lora.down.weight",
-                                   "processor.to_out_lora.up.weight", "Q.lora_magnitude_vector.default.weight", "Q.base_layer.bias", "Q.alpha",
-                                   "O.dora_scale", "Q.hada_w1_a", "Q.lokr_w2_b", "Q.oft_blocks", "Q.diff_b", "qkv_lora.linear_a.weight"}},
-    {"an IP-Adapter", {"to_v_ip.weight", "to_k_ip.0.weight", "processor.to_k_ip.weight", "to_k_custom_diffusion.weight", "ip_adapter.gate"}},
-    {"a factor of the attention's output", {"layer_scale.gamma", "ls1.gamma", "ls", "gamma_1", "layer_scale_1", "lambda1", "skip_scale"}},
-    {"depends on positions", {"rel_pos_h", "rel_pos_w", "rel_pos_bias.relative_attention_bias.weight", "relative_position_index", "rpb", "rel_height",
-                              "relative_attention_bias.weight", "cpb_mlp.0.weight", "rotary_emb.inv_freq", "pos_emb", "rope.freqs", "attention_bias_idxs"}},
+    {"a LoRA that is not merged",
+     {"Q.lora_B.default.weight", "Q.lora_up.weight", "Q.lora.down.weight", "O.lora_layer.up.weight", "to_q_lora.down.weight",
+      "processor.to_out_lora.up.weight", "Q.lora_magnitude_vector.default.weight", "Q.base_layer.bias", "Q.alpha", "O.dora_scale",
+      "Q.hada_w1_a", "Q.lokr_w2_b", "Q.oft_blocks", "Q.diff_b", "qkv_lora.linear_a.weight"}},
+    {"an IP-Adapter",
+     {"to_v_ip.weight", "to_k_ip.0.weight", "processor.to_k_ip.weight", "to_k_custom_diffusion.weight", "ip_adapter.gate"}},
+    {"a factor of the attention's output",
+     {"layer_scale.gamma", "ls1.gamma", "ls", "gamma_1", "layer_scale_1", "lambda1", "skip_scale"}},
+    {"depends on positions",
+     {"rel_pos_h", "rel_pos_w", "rel_pos_bias.relative_attention_bias.weight", "relative_position_index", "rpb", "rel_height",
+      "relative_attention_bias.weight", "cpb_mlp.0.weight", "rotary_emb.inv_freq", "pos_emb", "rope.freqs",
+      "attention_bias_idxs"}},
     {"a learnt factor of the scores", {"scale", "logit_scale", "tau", "temperature", "attn.temperature"}},
     {"a norm of its queries", {"norm_q.bias", "q_norm.weight", "ln_q.weight", "query_norm.scale"}},
     {"a norm of its keys", {"norm_k.weight", "k_norm.weight", "norm_k.bias"}},
-    {"a weight that is quantised", {"Q.weight_scale", "O.weight_scale_2", "Q.input_scale", "Q.scale_input", "Q.weight.absmax", "Q.weight.quant_map",
-                                    "Q.weight.quant_state.bitsandbytes__nf4", "O.weight.nested_absmax", "Q.SCB", "Q.weight_format", "Q.comfy_quant",
-                                    "Q.scales", "Q.qzeros", "Q.qweight", "Q.g_idx", "O.zero_point", "Q.scale", "Q.weight._scale",
-                                    "Q.weight_fake_quant.scale", "O.activation_post_process.scale", "Q.weight_scale_inv"}},
-    {"a weight norm or spectral norm", {"Q.weight_orig", "Q.weight_u", "Q.weight_v", "O.weight_g", "Q.parametrizations.weight.original0",
-                                        "O.parametrizations.weight.0._u", "Q.weight_mask"}},
-    {"attention to a text", {"add_q_proj.weight", "add_v_proj.bias", "to_add_out.weight", "norm_cross.weight", "encoder_kv.bias"}},
+    {"a weight that is quantised",
+     {"Q.weight_scale",
+      "O.weight_scale_2",
+      "Q.input_scale",
+      "Q.scale_input",
+      "Q.weight.absmax",
+      "Q.weight.quant_map",
+      "Q.weight.quant_state.bitsandbytes__nf4",
+      "O.weight.nested_absmax",
+      "Q.SCB",
+      "Q.weight_format",
+      "Q.comfy_quant",
+      "Q.scales",
+      "Q.qzeros",
+      "Q.qweight",
+      "Q.g_idx",
+      "O.zero_point",
+      "Q.scale",
+      "Q.weight._scale",
+      "Q.weight_fake_quant.scale",
+      "O.activation_post_process.scale",
+      "Q.weight_scale_inv"}},
+    {"a weight norm or spectral norm",
+     {"Q.weight_orig", "Q.weight_u", "Q.weight_v", "O.weight_g", "Q.parametrizations.weight.original0",
+      "O.parametrizations.weight.0._u", "Q.weight_mask"}},
+    {"attention to a text",
+     {"add_q_proj.weight", "add_v_proj.bias", "to_add_out.weight", "norm_cross.weight", "encoder_kv.bias"}},
     {"attention with a mask", {"mask", "attn_mask"}},
     {"a norm of another kind", {"N.gamma", "N.beta", "N.g", "N.scale", "N.norm.weight"}},
-    {"whose output may depend on it", {"extra", "conv.weight", "Q.foo", "O.1.weight", "O.weight.weight", "mlp.0.weight", "Q.weight2", "skip.weight", "dropout.weight"}},
+    {"whose output may depend on it",
+     {"extra", "conv.weight", "Q.foo", "O.1.weight", "O.weight.weight", "mlp.0.weight", "Q.weight2", "skip.weight",
+      "dropout.weight"}},
 };
 
 }  // namespace
@@ -338,11 +371,14 @@ TEST_CASE("keys that change nothing, and those of neighbours, are let be") {
   for (const Style& style : kStyles) {
     CAPTURE(std::string(style.name));
     WeightsFile weights = block_with(style, "a.attn.", style.norms[0]);
-    for (const std::string key : {"total_ops", "total_params", "dropout.seed_generator.seed_generator_state", "attn_drop.p", "proj_drop.total_ops"})
+    for (const std::string key :
+         {"total_ops", "total_params", "dropout.seed_generator.seed_generator_state", "attn_drop.p", "proj_drop.total_ops"})
       weights.add("a.attn." + key, {});
-    for (const std::string& key : {style.names.norm, style.names.out, style.names.projections[0]}) weights.add("a.attn." + key + ".total_ops", {});
+    for (const std::string& key : {style.names.norm, style.names.out, style.names.projections[0]})
+      weights.add("a.attn." + key + ".total_ops", {});
     weights.add("a.attn." + style.norms[0] + ".num_batches_tracked", {});
-    for (const char* key : {"a.norm.weight", "a.attn2.gamma", "a.attnlora_A", "a.scale", "b.attn.lora_A", "attn.gamma", "x"}) weights.add(key, {kChannels});
+    for (const char* key : {"a.norm.weight", "a.attn2.gamma", "a.attnlora_A", "a.scale", "b.attn.lora_A", "attn.gamma", "x"})
+      weights.add(key, {kChannels});
     const Opened opened(weights);
     BlockWeights block;
     REQUIRE(std::string(style.request().load(opened.file, block).message()) == "");

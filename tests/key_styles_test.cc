@@ -257,8 +257,9 @@ TEST_CASE("key styles: prefixes that begin alike are different blocks, and each 
   CHECK(blocks[0].prefix == "a.");
   CHECK(blocks[1].prefix == "ab.");
   CHECK(blocks[2].prefix == "c.a.");
-  check_refused(opened, {.prefix = "two."}, StatusCode::kUnsupported, "'two.qkv.weight': expected no such tensor in a block of style "
-                                                                      "compvis; this is a projection of style guided-diffusion");
+  check_refused(opened, {.prefix = "two."}, StatusCode::kUnsupported,
+                "'two.qkv.weight': expected no such tensor in a block of style "
+                "compvis; this is a projection of style guided-diffusion");
 }
 
 TEST_CASE("key styles: a block is found beside kernels and modules that are none") {

@@ -65,7 +65,8 @@ bool is_float(const std::string& dtype) { return float_called(dtype) != nullptr;
 void convert(FileTensor& tensor, const std::string& dtype) {
   tensor.dtype = dtype;
   const FloatFormat* const format = float_called(dtype);
-  for (double& value : tensor.values) value = format != nullptr ? rounded(value, *format) : std::isfinite(value) ? std::nearbyint(value) : 0;
+  for (double& value : tensor.values)
+    value = format != nullptr ? rounded(value, *format) : std::isfinite(value) ? std::nearbyint(value) : 0;
 }
 
 std::string encode(const FileTensors& tensors) {
@@ -115,7 +116,8 @@ class Taker {
   explicit Taker(FileTensors tensors) : left_(std::move(tensors)) {}
 
   [[nodiscard]] bool has(const std::string& name) const { return left_.contains(name); }
-  /// The values of a tensor of [rows] or, with columns, [rows, columns] and up to two sizes of 1; null when it is not there or not so.
+  /// The values of a tensor of [rows] or, with columns, [rows, columns] and up to two sizes of 1; null when it is not there or
+  /// not so.
   std::optional<Values> take(const std::string& name, std::size_t rows, std::size_t columns = 0) {
     const auto found = left_.find(name);
     if (found == left_.end()) return {};
@@ -130,8 +132,9 @@ class Taker {
     if (!std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) return {};
     return values;
   }
+  /// @param norm  what the block's norm is called; empty for none
   void drop_harmless(const std::string& norm) {
-    left_.erase(norm + ".num_batches_tracked");
+    if (!norm.empty()) left_.erase(norm + ".num_batches_tracked");
     std::erase_if(left_, [](const auto& entry) {
       const std::string& name = entry.first;
       return name == "total_ops" || name.ends_with(".total_ops") || name == "dropout.seed_generator.seed_generator_state";
@@ -221,7 +224,8 @@ bool settle(const Documented& style, const Mutant& mutant, io::BlockWeights& res
   spec.residual = mutant.residual;
   spec.rescale_output = asked.rescale_output == 0 ? 1 : asked.rescale_output;
   if (spec.channels % spec.heads != 0 || (group && spec.channels % spec.groups != 0)) return false;
-  if (style.asks_order ? spec.heads > 1 && asked.order == io::QkvOrder::kUnsaid : asked.order != io::QkvOrder::kUnsaid) return false;
+  if (style.asks_order ? spec.heads > 1 && asked.order == io::QkvOrder::kUnsaid : asked.order != io::QkvOrder::kUnsaid)
+    return false;
   using io::Untold;
   result.assumed = (asked.heads == 0 ? Untold::kHeads : 0) | (asked.groups == 0 && group ? Untold::kGroups : 0) |
                    (asked.eps == 0 && !none ? Untold::kEps : 0) |

@@ -59,8 +59,8 @@ struct Mutation {
 };
 extern const std::vector<Mutation> kMutations;
 
-/// What a file means to the modules that write such keys: the weights and the spec; null when it means nothing, or when what is asked leaves
-/// it open. Written from docs/safetensors.md alone.
+/// What a file means to the modules that write such keys: the weights and the spec; null when it means nothing, or when what is
+/// asked leaves it open. Written from docs/safetensors.md alone.
 std::optional<io::BlockWeights> meaning(const Mutant& mutant);
 
 }  // namespace edgeattn::test

@@ -13,8 +13,8 @@
 #include "mutant.h"
 #include "oracle.h"
 
-/// No wrong number from a weights file that was tampered with: golden blocks of every family, mutated at random, are refused or mean what
-/// they are read as.
+/// No wrong number from a weights file that was tampered with: golden blocks of every family, mutated at random, are refused or
+/// mean what they are read as.
 namespace edgeattn::test {
 namespace {
 
@@ -52,7 +52,11 @@ Mutant original(const Golden& golden, const Family& family) {
   mutant.block = golden.block(family);
   mutant.prefix = family.prefix();
   mutant.residual = family.residual;
-  mutant.asked = {.groups = kFamilyGroups, .eps = family.eps, .heads = family.heads, .order = family.order, .rescale_output = family.rescale_output};
+  mutant.asked = {.groups = kFamilyGroups,
+                  .eps = family.eps,
+                  .heads = family.heads,
+                  .order = family.order,
+                  .rescale_output = family.rescale_output};
   return mutant;
 }
 
@@ -72,7 +76,8 @@ Status load(const Mutant& mutant, const io::SafetensorsFile& file, io::BlockWeig
 
 /// Whether what was read is what the file means: first of all the output, by the formula in float64.
 bool same(const io::BlockWeights& read, const io::BlockWeights& meant, const std::vector<float>& x) {
-  if (read.prefix != meant.prefix || read.style != meant.style || read.assumed != meant.assumed || !(read.spec == meant.spec)) return false;
+  if (read.prefix != meant.prefix || read.style != meant.style || read.assumed != meant.assumed || !(read.spec == meant.spec))
+    return false;
   io::ExactOutput output;
   REQUIRE_OK(io::exact_output(read, kShape, Layout::kNchw, x, nullptr, output));
   const std::vector<double> exact = reference(meant, kShape, Layout::kNchw, x).exact;
@@ -81,10 +86,11 @@ bool same(const io::BlockWeights& read, const io::BlockWeights& meant, const std
     worst = std::max(worst, std::fabs(output.y[i] - exact[i]));
     largest = std::max(largest, std::fabs(exact[i]));
   }
-  return worst <= 1e-9 * largest && same_bits(read.norm_weight, meant.norm_weight) && same_bits(read.norm_bias, meant.norm_bias) &&
-         same_bits(read.running_mean, meant.running_mean) && same_bits(read.running_var, meant.running_var) &&
-         same_bits(read.qkv_weight, meant.qkv_weight) && same_bits(read.qkv_bias, meant.qkv_bias) &&
-         same_bits(read.out_weight, meant.out_weight) && same_bits(read.out_bias, meant.out_bias);
+  return worst <= 1e-9 * largest && same_bits(read.norm_weight, meant.norm_weight) &&
+         same_bits(read.norm_bias, meant.norm_bias) && same_bits(read.running_mean, meant.running_mean) &&
+         same_bits(read.running_var, meant.running_var) && same_bits(read.qkv_weight, meant.qkv_weight) &&
+         same_bits(read.qkv_bias, meant.qkv_bias) && same_bits(read.out_weight, meant.out_weight) &&
+         same_bits(read.out_bias, meant.out_bias);
 }
 
 struct Tally {

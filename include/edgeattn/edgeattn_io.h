@@ -60,8 +60,8 @@ typedef struct edgeattn_request {
 
 /// Reads one block. EDGEATTN_NOT_FOUND lists the prefixes that exist; EDGEATTN_INVALID_ARGUMENT and EDGEATTN_FORMAT name file,
 /// tensor, and what was expected; so does a request that leaves open what the file cannot tell. EDGEATTN_UNSUPPORTED names what
-/// looks like a block and is none (a transposed kernel, another kind of attention), and any key behind the block's prefix that may
-/// change what it computes (a LoRA, a scale of quantised weights, a norm by a name that is not known).
+/// looks like a block and is none (a transposed kernel, another kind of attention), and any key behind the block's prefix that
+/// may change what it computes (a LoRA, a scale of quantised weights, a norm by a name that is not known).
 ///
 /// @param request  null for the file's only block, with what its key style usually has
 /// Thread-safe.

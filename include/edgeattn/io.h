@@ -114,8 +114,8 @@ enum class QkvOrder : std::uint8_t {
 
 [[nodiscard]] EDGEATTN_API const char* to_string(QkvOrder order) noexcept;  ///< "new", "legacy", "unsaid"
 
-/// Which block of a file, and what the file cannot tell. Folded weights tell all; what contradicts them is an error. What is taken
-/// as usual because nothing tells it stands in BlockWeights::assumed.
+/// Which block of a file, and what the file cannot tell. Folded weights tell all; what contradicts them is an error. What is
+/// taken as usual because nothing tells it stands in BlockWeights::assumed.
 struct BlockRequest {
   const std::string* prefix = nullptr;  ///< null: the file's only block
   const Norm* norm = nullptr;           ///< null: as the file's keys say; kNone only where this asks for it
@@ -136,7 +136,8 @@ struct EDGEATTN_API BlockWeights {
   std::vector<float> norm_weight, norm_bias, running_mean, running_var;
   std::vector<float> qkv_weight, qkv_bias, out_weight, out_bias;  ///< rows of q, then k, then v, whatever the file has
   std::vector<float> score_weight, score_bias;  ///< of folded weights, which have no qkv
-  std::uint32_t assumed = 0;  ///< of Untold: what of the spec neither file nor request told, so that it is as the style usually has it
+  /// Of Untold: what of the spec neither file nor request told, so that it is as the style usually has it.
+  std::uint32_t assumed = 0;
 
   /// Views of the vectors; a missing tensor is null.
   [[nodiscard]] Weights view() const noexcept;
@@ -144,8 +145,9 @@ struct EDGEATTN_API BlockWeights {
 
 /// Reads one block. kNotFound lists the prefixes that exist; kInvalidArgument and kFormat name file, tensor, and what was
 /// expected; a value that is not finite is kInvalidArgument, and so is a request that leaves open what the file cannot tell;
-/// kUnsupported names what looks like a block and is none (a transposed kernel, another kind of attention), and any key behind the
-/// block's prefix that may change what it computes (a LoRA, a scale of quantised weights, a norm by a name that is not known).
+/// kUnsupported names what looks like a block and is none (a transposed kernel, another kind of attention), and any key behind
+/// the block's prefix that may change what it computes (a LoRA, a scale of quantised weights, a norm by a name that is not
+/// known).
 EDGEATTN_API Status load_block(const SafetensorsFile& file, const BlockRequest& request, BlockWeights& weights) noexcept;
 
 /// Folds weights as trained: what prepare would do again at every start.

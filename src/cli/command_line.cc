@@ -106,11 +106,16 @@ void add_weights_options(CLI::App& command, BlockOptions& options) {
       ->needs(weights);
   add_choice(command, "--norm", options.norm, {Norm::kGroup, Norm::kInstance, Norm::kBatch, Norm::kNone},
              "group, instance, batch or no norm; default: as the file tells (never none), or gn");
-  command.add_option("--groups", options.groups, "groups of gn; default 32, said in a note; required where that does not divide C")->type_name("N")->check(positive_count());
+  command
+      .add_option("--groups", options.groups, "groups of gn; default 32, said in a note; required where that does not divide C")
+      ->type_name("N")
+      ->check(positive_count());
   command.add_option("--eps", options.eps, "epsilon of the norm; default: the key style's; required where it has two")
       ->type_name("EPS")
       ->check(positive_number());
-  command.add_option("--heads", options.heads, "attention heads; default 1, said in a note; required where the key style has any number")
+  command
+      .add_option("--heads", options.heads,
+                  "attention heads; default 1, said in a note; required where the key style has any number")
       ->type_name("N")
       ->check(positive_count());
   add_choice(command, "--qkv-order", options.qkv_order, {io::QkvOrder::kNew, io::QkvOrder::kLegacy},

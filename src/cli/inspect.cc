@@ -12,7 +12,9 @@ namespace edgeattn::cli {
 namespace {
 
 /// What a request that says nothing would get.
-Spec usual_spec(const io::BlockEntry& block) { return {.channels = block.channels, .norm = block.norm, .eps = block.default_eps}; }
+Spec usual_spec(const io::BlockEntry& block) {
+  return {.channels = block.channels, .norm = block.norm, .eps = block.default_eps};
+}
 
 std::vector<std::string> names_of(std::uint32_t untold) {
   std::vector<std::string> names;

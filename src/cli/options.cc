@@ -12,8 +12,8 @@ namespace {
 /// One line on standard error, unless all but eps was told: eps is the same in all modules of a style that has a usual one.
 void note_assumed(const io::BlockWeights& weights, const std::string& block) {
   if ((weights.assumed & ~io::Untold::kEps) == 0) return;
-  const std::string note = block + ": assumed " + describe_assumed(weights.assumed, weights.spec) + ", as style " + weights.style +
-                           " usually has: the file does not tell (" + untold_options(weights.assumed) + ")";
+  const std::string note = block + ": assumed " + describe_assumed(weights.assumed, weights.spec) + ", as style " +
+                           weights.style + " usually has: the file does not tell (" + untold_options(weights.assumed) + ")";
   std::fprintf(stderr, "edgeattn: note: %s\n", one_line(note).c_str());
 }
 

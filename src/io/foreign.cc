@@ -60,7 +60,8 @@ Status refuse_unknown(const SafetensorsFile& file, const BlockPlace& place, cons
   return fail(" of style ", style.name, ", whose output may depend on it; if it does not, leave it out");
 }
 
-/// Splits the name of a tensor of some style's first projection into what stands before it and what follows; false for other names.
+/// Splits the name of a tensor of some style's first projection into what stands before it and what follows; false for other
+/// names.
 bool split_projection(std::string_view name, std::string_view& prefix, std::string_view& projection, std::string_view& rest) {
   const char separator = name.find('/') != std::string_view::npos ? '/' : '.';
   for (const KeyStyle& style : key_styles()) {
@@ -121,7 +122,8 @@ Status check_hidden_projections(const SafetensorsFile& file, const std::string* 
   return {};
 }
 
-const TensorInfo* norm_above(const SafetensorsFile& file, const SortedKeys& keys, const std::string& prefix, std::size_t channels) {
+const TensorInfo* norm_above(const SafetensorsFile& file, const SortedKeys& keys, const std::string& prefix,
+                             std::size_t channels) {
   if (prefix.size() < 2) return nullptr;
   const std::string_view parent = std::string_view(prefix).substr(0, prefix.rfind('.', prefix.size() - 2) + 1);
   const TensorInfo* found = nullptr;
@@ -132,7 +134,8 @@ const TensorInfo* norm_above(const SafetensorsFile& file, const SortedKeys& keys
     const std::string_view module = rest.substr(0, dot), leaf = rest.substr(dot + 1);
     const bool weight = leaf == "weight" || leaf == "g" || leaf == "gamma" || leaf == "scale";
     // `norm` itself, or the `0` of a sequence; not what deeper modules have.
-    const bool near = module.find('.') == std::string_view::npos || (module.find('.') == module.rfind('.') && sounds_like_norm(module));
+    const bool near =
+        module.find('.') == std::string_view::npos || (module.find('.') == module.rfind('.') && sounds_like_norm(module));
     const TensorInfo* tensor = file.find(name);
     if (!weight || !near || tensor->elements() != channels) continue;
     if (sounds_like_norm(module)) return tensor;

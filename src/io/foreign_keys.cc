@@ -7,11 +7,13 @@ namespace {
 
 constexpr const char* kLora =
     "a LoRA that is not merged: add scale * up * down to the weight first (diffusers: fuse_lora, PEFT: merge_and_unload)";
-constexpr const char* kIpAdapter = "an IP-Adapter or the like, which attends to more than the pixels: take the weights of the model without it";
+constexpr const char* kIpAdapter =
+    "an IP-Adapter or the like, which attends to more than the pixels: take the weights of the model without it";
 constexpr const char* kLayerScale =
     "a factor of the attention's output: multiply the rows and the bias of the output projection by it, and leave it out";
 constexpr const char* kPositions = "attention that depends on positions, which edgeattn does not compute";
-constexpr const char* kTemperature = "a learnt factor of the scores: multiply the rows of q by it, or say --scale, and leave it out";
+constexpr const char* kTemperature =
+    "a learnt factor of the scores: multiply the rows of q by it, or say --scale, and leave it out";
 constexpr const char* kQueryNorm = "attention with a norm of its queries, which edgeattn does not compute";
 constexpr const char* kKeyNorm = "attention with a norm of its keys, which edgeattn does not compute";
 constexpr const char* kQuantised = "a weight that is quantised: multiply it by its scales first, and store F16, BF16 or F32";
@@ -23,7 +25,8 @@ constexpr const char* kMask = "attention with a mask, which edgeattn does not co
 constexpr const char* kOtherNorm = "a norm of another kind, or of other names: if it is the block's, call it weight and bias";
 constexpr const char* kConvolution = "attention with convolutions in its projections, which edgeattn does not compute";
 
-/// A pattern begins or ends with '*' where anything may stand. One with a dot is of the whole key, others of any part between dots.
+/// A pattern begins or ends with '*' where anything may stand. One with a dot is of the whole key, others of any part between
+/// dots.
 struct ForeignKey {
   const char* pattern;
   KeyPlace::Module module;

@@ -20,8 +20,8 @@ KeyPlace key_place(const KeyStyle& style, std::string_view rest);
 /// What modules that have such a key compute besides what the style's do, as the end of "this is"; null when it is not known.
 const char* foreign_meaning(const KeyStyle& style, const KeyPlace& place);
 
-/// Whether such a key changes no output, in a block whose norm is called `norm` or is not there (null): a counter, or what a dropout
-/// remembers.
+/// Whether such a key changes no output, in a block whose norm is called `norm` or is not there (null): a counter, or what a
+/// dropout remembers.
 bool is_harmless(const KeyPlace& place, const char* norm);
 
 /// Whether `pattern` fits some part of `key` between dots. It begins or ends with '*' where anything may stand.

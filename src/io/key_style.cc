@@ -12,8 +12,8 @@
 namespace edgeattn::io {
 namespace {
 
-// The class of style ddpm is written anew in many code bases: what they call its norm. Names that say which norm it is are taken of
-// any style.
+// The class of style ddpm is written anew in many code bases: what they call its norm. Names that say which norm it is are taken
+// of any style.
 constexpr const char* kDdpmNorms[] = {"norm", "group_norm", "gn", "norm1", "norm.0", "GroupNorm_0"};
 constexpr const char* kGroupNorms[] = {"group_norm", "gn", "GroupNorm_0"};
 constexpr const char* kNorms[] = {"norm", "group_norm", "gn", "GroupNorm_0"};

@@ -65,8 +65,8 @@ enum class Diagnosis : bool {
 };
 
 /// The tensors of a block with norm `norm`, checked: the file has all that are required, in shapes that agree, and no
-/// other key behind the prefix but for those that change nothing. kNotFound, kFormat, kInvalidArgument (a key that `norm` forbids)
-/// and kUnsupported (foreign.h) name the tensor and what was expected.
+/// other key behind the prefix but for those that change nothing. kNotFound, kFormat, kInvalidArgument (a key that `norm`
+/// forbids) and kUnsupported (foreign.h) name the tensor and what was expected.
 Status block_tensors(const SafetensorsFile& file, const SortedKeys& keys, const BlockPlace& place, Norm norm, Diagnosis diagnosis,
                      std::size_t& channels, std::vector<BlockTensor>& tensors);
 
