@@ -44,16 +44,31 @@ void read_all(const io::SafetensorsFile& file) {
   }
 }
 
+/// A request that answers all but what may be assumed.
+io::BlockRequest answers(const io::BlockEntry& block, io::QkvOrder order) {
+  const bool groups = (block.needed & io::Untold::kGroups) != 0, eps = (block.needed & io::Untold::kEps) != 0;
+  return {.prefix = &block.prefix,
+          .groups = groups ? std::size_t{1} : 0,
+          .eps = eps ? 1e-5 : 0,
+          .heads = block.any_heads ? std::size_t{1} : 0,
+          .qkv_order = order};
+}
+
 void load_all(const io::SafetensorsFile& file) {
   std::vector<io::BlockEntry> blocks;
   require(io::find_blocks(file, blocks).ok(), "blocks are looked for in any file");
   for (const io::BlockEntry& block : blocks) {
+    require(&block == blocks.data() || (&block)[-1].prefix < block.prefix, "each block is listed once");
+    require(block.norm != Norm::kNone || block.style == "edgeattn-folded", "a block has its norm");
+    require((block.needed & block.assumed) == 0, "what is asked for is not assumed");
     for (const io::QkvOrder order : {io::QkvOrder::kUnsaid, io::QkvOrder::kLegacy}) {
       io::BlockWeights weights;
-      const Status status =
-          io::load_block(file, {.prefix = &block.prefix, .groups = 1, .eps = 1e-5, .heads = 1, .qkv_order = order}, weights);
+      const Status status = io::load_block(file, answers(block, order), weights);
       if (!status.ok()) require_one_line(status);
-      if (status.ok()) require(weights.spec.channels == block.channels, "a block has the channels that were found");
+      if (!status.ok()) continue;
+      require(weights.spec.channels == block.channels, "a block has the channels that were found");
+      require(weights.assumed == block.assumed, "what is listed as assumed is assumed");
+      require(weights.spec.norm != Norm::kNone || weights.score_weight.size() > 0, "no block runs without its norm");
     }
   }
   io::BlockWeights weights;

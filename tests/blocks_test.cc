@@ -63,7 +63,6 @@ TEST_CASE("blocks: what a file may hold, and what comes of it") {
       {"bn, said so", running, {.norm = Norm::kBatch}, Norm::kBatch},
       {"num_batches_tracked alone says nothing", [](WeightsFile& w) { w.add("norm.num_batches_tracked", {}); }, {},
        Norm::kGroup},
-      {"no norm keys mean none", no_norm, {.groups = 0}, Norm::kNone},
       {"none, said so", no_norm, {.norm = Norm::kNone}, Norm::kNone},
       {"eps", [](WeightsFile&) {}, {.eps = 1e-6}, Norm::kGroup},
   };
@@ -136,6 +135,8 @@ TEST_CASE("blocks: bad files and requests are named") {
       // Missing tensors
       {without("a.norm.weight"), {}, kNotFound, "tensor 'a.norm.weight': is missing, expected shape [4]"},
       {without("a.norm.bias"), {}, kNotFound, "tensor 'a.norm.bias': is missing"},
+      {[](WeightsFile& w) { w.remove("a.norm.weight"); w.remove("a.norm.bias"); }, {}, kNotFound,
+       "tensor 'a.norm.weight': is missing, expected shape [4]; for a block that has no norm say --norm none"},
       {without("a.to_out.weight"), {}, kNotFound, "tensor 'a.to_out.weight': is missing, expected shape [4, 4]"},
       {without("a.to_out.weight"), {.prefix = "a."}, kNotFound, "tensor 'a.to_out.weight': is missing"},
       {as_is, {.norm = Norm::kBatch}, kNotFound, "tensor 'a.norm.running_mean': is missing"},
@@ -219,7 +220,7 @@ TEST_CASE("blocks: a dtype that is no float is named, and a double that is too l
     SafetensorsFile file;
     REQUIRE(SafetensorsFile::parse(bytes_of(file_bytes), "f", file).ok());
     BlockWeights block;
-    const std::string given = Request{}.load(file, block).message();
+    const std::string given = Request{.norm = Norm::kNone}.load(file, block).message();
     CHECK(given.find("tensor 'to_qkv.weight'") != std::string::npos);
     CHECK(given.find(message) != std::string::npos);
   }
@@ -227,12 +228,13 @@ TEST_CASE("blocks: a dtype that is no float is named, and a double that is too l
 
 TEST_CASE("blocks: find lists complete blocks by prefix") {
   WeightsFile weights;
+  weights.add_ddpm("c.", 64);
   weights.add_ddpm("b.", 8);
   weights.add_ddpm("a.");
   weights.add_running("a.");
-  weights.add_ddpm("");
-  weights.remove("norm.weight");
-  weights.remove("norm.bias");
+  weights.add_ddpm("no_norm.");
+  weights.remove("no_norm.norm.weight");
+  weights.remove("no_norm.norm.bias");
   weights.add_ddpm("incomplete.");
   weights.remove("incomplete.to_out.weight");
   weights.add_ddpm("shape.");
@@ -243,17 +245,21 @@ TEST_CASE("blocks: find lists complete blocks by prefix") {
   const Opened opened(weights);
   std::vector<io::BlockEntry> blocks;
   REQUIRE(io::find_blocks(opened.file, blocks).ok());
-  REQUIRE(blocks.size() == 3);
-  const io::BlockEntry expected[] = {{"", "ddpm", 4, Norm::kNone, 1e-5, false},
-                                     {"a.", "ddpm", 4, Norm::kBatch, 1e-5, false},
-                                     {"b.", "ddpm", 8, Norm::kGroup, 1e-5, false}};
-  for (std::size_t i = 0; i < 3; ++i) {
+  using io::Untold;
+  constexpr std::uint32_t kUsual = Untold::kHeads | Untold::kEps;
+  const io::BlockEntry expected[] = {{"a.", "ddpm", 4, Norm::kBatch, 1e-5, false, 0, kUsual},
+                                     {"b.", "ddpm", 8, Norm::kGroup, 1e-5, false, Untold::kGroups, kUsual},
+                                     {"c.", "ddpm", 64, Norm::kGroup, 1e-5, false, 0, kUsual | Untold::kGroups}};
+  REQUIRE(blocks.size() == std::size(expected));
+  for (std::size_t i = 0; i < std::size(expected); ++i) {
     CHECK(blocks[i].prefix == expected[i].prefix);
     CHECK(blocks[i].style == expected[i].style);
     CHECK(blocks[i].channels == expected[i].channels);
     CHECK(blocks[i].norm == expected[i].norm);
     CHECK(blocks[i].default_eps == expected[i].default_eps);
     CHECK(blocks[i].any_heads == expected[i].any_heads);
+    CHECK(blocks[i].needed == expected[i].needed);
+    CHECK(blocks[i].assumed == expected[i].assumed);
   }
   CHECK(io::find_blocks(SafetensorsFile(), blocks).ok());
   CHECK(blocks.empty());
@@ -273,6 +279,7 @@ TEST_CASE("blocks: the trained blocks of the test data") {
     BlockWeights block;
     const Request request{.prefix = entry.prefix, .groups = 32};
     REQUIRE(request.load(file, block).ok());
+    CHECK(block.assumed == (io::Untold::kHeads | io::Untold::kEps));
     CHECK(block.spec.channels == entry.channels);
     CHECK(block.qkv_weight.size() == 3 * entry.channels * entry.channels);
   }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -115,6 +116,37 @@ TEST_CASE("C: what files leave open is asked for") {
   }
 }
 
+TEST_CASE("C: what was assumed is told, and a request's last field is its scale") {
+  WeightsFile file;
+  file.add_block("", kDdpm, {1}, 64);
+  const std::string bytes = file.bytes();
+  edgeattn_message message;
+  edgeattn_file* opened = nullptr;
+  REQUIRE_C_OK(edgeattn_open_memory(bytes.data(), bytes.size(), "memory", &opened, &message));
+  const File owner(opened);
+  auto request = sized<edgeattn_request>();
+  const auto assumed = [&](double scale) {
+    edgeattn_loaded* made = nullptr;
+    REQUIRE_C_OK(edgeattn_load_block(opened, &request, &made, &message));
+    const Loaded loaded(made);
+    auto spec = sized<edgeattn_spec>();
+    REQUIRE_C_OK(edgeattn_view_block(made, &spec, nullptr, &message));
+    CHECK(spec.scale == scale);
+    return edgeattn_assumed(made);
+  };
+  CHECK(assumed(0) == (EDGEATTN_UNTOLD_HEADS | EDGEATTN_UNTOLD_GROUPS | EDGEATTN_UNTOLD_EPS));
+  request.groups = 8;
+  CHECK(assumed(0) == (EDGEATTN_UNTOLD_HEADS | EDGEATTN_UNTOLD_EPS));
+  request.heads = 4;
+  request.scale = 0.5;
+  CHECK(assumed(0.5) == EDGEATTN_UNTOLD_EPS);
+  request.eps = 1e-5;
+  CHECK(assumed(0.5) == 0);
+  request.size = offsetof(edgeattn_request, scale);  // a host of 0.1
+  CHECK(assumed(0) == 0);
+  CHECK(edgeattn_assumed(nullptr) == 0);
+}
+
 TEST_CASE("C: every field of a spec comes out of a folded file") {
   const Spec spec{.channels = 6, .norm = Norm::kGroup, .groups = 3, .eps = 1e-4, .scale = 0.25, .residual = false,
                   .rescale_output = 0.5};
@@ -135,6 +167,7 @@ TEST_CASE("C: every field of a spec comes out of a folded file") {
   CHECK(std::equal(folded.score_weight.begin(), folded.score_weight.end(), weights.score_weight));
   CHECK(std::equal(folded.score_bias.begin(), folded.score_bias.end(), weights.score_bias));
   CHECK(weights.qkv_weight == nullptr);
+  CHECK(edgeattn_assumed(made) == 0);
 }
 
 TEST_CASE("C: tensors of a file, and files that are none") {

@@ -51,12 +51,22 @@ MOST_RELATIVE = {"f32": 1e-5, "bf16": 3e-3, "int8": 4e-3}
 PHASES = ["bind", "statistics", "pack", "project", "scores", "softmax", "mix", "out", "transpose"]
 
 
+def apart(stderr):
+    """Standard error without its notes, and those."""
+    lines = stderr.splitlines(keepends=True)
+    notes = [line for line in lines if line.startswith("edgeattn: note: ")]
+    return "".join(line for line in lines if line not in notes), notes
+
+
 def call(*arguments, **options):
-    return subprocess.run([*TOOL, *arguments], capture_output=True, text=True, timeout=300, check=False, **options)
+    """A run of the tool; its notes are taken from standard error into `notes`."""
+    result = subprocess.run([*TOOL, *arguments], capture_output=True, text=True, timeout=300, check=False, **options)
+    result.stderr, result.notes = apart(result.stderr)
+    return result
 
 
 def good(*arguments):
-    """Standard output of a call that must succeed without a word on standard error."""
+    """Standard output of a call that must succeed without a word on standard error but notes."""
     result = call(*arguments)
     assert (result.returncode, result.stderr) == (0, ""), f"exit {result.returncode}: {result.stderr}"
     return result.stdout
@@ -130,6 +140,8 @@ WRONG = [
     ({}, f"{PLAN} --heads 0", 2, ["--heads", "at least 1"]),
     ({}, f"{PLAN} --eps 0", 2, ["--eps", "above 0"]),
     ({}, f"{PLAN} --eps nan", 2, ["--eps", "above 0"]),
+    ({}, f"{PLAN} --scale 0", 2, ["--scale", "above 0"]),
+    ({}, f"{PLAN} --scale 1/8", 2, ["--scale", "above 0", "'1/8'"]),
     ({}, f"{PLAN} --tile 8", 2, ["--tile", "BQ,BK", "'8'"]),
     ({}, f"{PLAN} --tile 8,0", 2, ["--tile", "BQ,BK"]),
     ({}, f"{PLAN} --rescale-output 0", 2, ["--rescale-output", "above 0"]),
@@ -206,13 +218,21 @@ WRONG = [
     ({}, REAL.replace("am. ", "zz. "), 1, ["digits-blocks", "'zz.'", "'a0.'", "'am.'"]),
     ({}, REAL.replace("--prefix am. ", ""), 1, ["digits-blocks", "'a0.'", "'am.'"]),
     ({"w": MAP, "x": MAP}, RUN, 1, ["w: "]),
-    (small(), RUN, 1, ["w: ", "groups", "4", "32"]),
+    (small(), RUN, 1, ["w: ", "groups", "4", "32", "--groups"]),
     (small(), f"{RUN} --groups 3", 1, ["w: ", "groups", "4", "3"]),
     (small(), f"{RUN} --groups 2 --norm none", 2, ["--groups"]),
     (small(), f"{RUN} --norm none", 1, ["w: ", "norm"]),
     (small(), f"{RUN} --norm bn", 1, ["w: ", "running_"]),
-    (small(norm_weight=None, norm_bias=None), f"{RUN} --groups 2", 1, ["--groups", "none"]),
-    (small(norm_weight=None, norm_bias=None), f"{RUN} --eps 1", 1, ["--eps", "none"]),
+    (small(norm_weight=None, norm_bias=None), f"{RUN} --groups 2", 1, ["w: ", "norm.weight", "missing", "--norm none"]),
+    (small(norm_weight=None, norm_bias=None), f"{RUN} --norm none --eps 1", 2, ["--eps", "none"]),
+    ({"w": encoded(ddpm_block(4, "a.") | {"a.to_qkv.lora_up.weight": ([4], range(4))}), "x": MAP}, f"{RUN} --groups 2", 1,
+     ["w: ", "'a.to_qkv.lora_up.weight'", "LoRA", "merge"]),
+    ({"w": encoded(ddpm_block(4, "a.") | {"a.layer_scale": ([4], range(4))}), "x": MAP}, f"{RUN} --groups 2", 1,
+     ["w: ", "'a.layer_scale'", "multiply"]),
+    ({"w": encoded(ddpm_block(4, "a.") | {"a.gn.weight": ([4], range(4))}), "x": MAP}, f"{RUN} --groups 2", 1,
+     ["w: ", "'a.gn.weight'", "'a.norm.weight'", "one norm"]),
+    ({"w": encoded({name.replace("a.norm", "norm"): tensor for name, tensor in ddpm_block(4, "a.").items()}), "x": MAP}, RUN, 1,
+     ["w: ", "'a.norm.weight'", "'norm.weight' is outside", "--norm none"]),
     (small(to_out_weight=([2, 2], range(4))), f"{RUN} --groups 2", 1, ["w: ", "to_out.weight"]),
     (small(to_qkv_bias=([4], range(4))), f"{RUN} --groups 2", 1, ["w: ", "to_qkv.bias"]),
     (small(norm_weight=([3], range(3))), f"{RUN} --groups 2", 1, ["w: ", "norm.weight"]),
@@ -516,7 +536,7 @@ def interrupted(arguments, ready, number=signal.SIGINT):
         running = process.poll() is None
         process.send_signal(number)
         output, complaint = process.communicate(timeout=300)
-        assert not running or (output, complaint) == (b"", b""), (output, complaint)
+        assert not running or (output, apart(complaint.decode())[0]) == (b"", ""), (output, complaint)
         return process.returncode, running
 
 
@@ -630,7 +650,9 @@ def test_folded_weights():
     good("run", "--weights", "folded", *arguments, "--output", "y")
     assert pathlib.Path("y").read_bytes() == pathlib.Path("expected").read_bytes()
     report = json.loads(good("inspect", "folded", "--json"))
-    assert report["blocks"] == [{"prefix": "am.", "style": "edgeattn-folded", "channels": 128, "norm": "gn"}]
+    assert report["blocks"] == [{"prefix": "am.", "style": "edgeattn-folded", "channels": 128, "norm": "gn", "assumed": {},
+                                 "needed": []}]
+    assert not call("run", "--weights", "folded", *arguments, "--output", "y").notes
     assert {"name": "am.score.weight", "dtype": "F32", "shape": [128, 128]} in report["tensors"]
     assert os.path.getsize("folded") < 4 * (2 * 128 * 128 + 4 * 128) + 2000
     assert "eps 0.0001" in good("plan", "--weights", "folded", "--shape", "1,128,8,8")
@@ -652,8 +674,98 @@ def test_families():
     assert "guided-diffusion, gn with 2 groups, eps 1e-05\n" in text, text
     assert pathlib.Path("y").read_bytes() == pathlib.Path("z").read_bytes()
     assert json.loads(good("inspect", "g", "--json"))["blocks"] == [
-        {"prefix": "", "style": "guided-diffusion", "channels": 4, "norm": "gn"}]
-    assert "norm gn; needs --heads\n" in good("inspect", "g")
+        {"prefix": "", "style": "guided-diffusion", "channels": 4, "norm": "gn", "assumed": {"eps": 1e-5},
+         "needed": ["heads", "groups"]}]
+    assert "norm gn; needs --heads, --groups; assumes eps 1e-05\n" in good("inspect", "g")
+
+
+def test_what_no_file_tells_is_said():
+    am = ("--weights", WEIGHTS, "--prefix", "am.")
+    x = ("--input", ACTIVATIONS, "--tensor", "am.step0.input")
+    run = ("run", *am, *x, "--output", "y")
+    commands = (run, ("plan", *am, "--shape", "1,128,8,8"), ("fold", *am, "--output", "f"),
+                ("run", *am, *x, "--attention-map", "0,0", "-o", "m"))
+    for options, said in (("", "--heads, --groups, --eps"), ("--heads 1", "--groups, --eps"), ("--groups 32", "--heads, --eps"),
+                          ("--norm in", "--heads, --eps"), ("--eps 1e-5", "--heads, --groups"), ("--heads 1 --groups 32", None),
+                          ("--heads 1 --norm in", None)):
+        for command in commands:
+            result = call(*command, *options.split())
+            assert (result.returncode, result.stderr) == (0, ""), result
+            if said is None:
+                assert not result.notes, result.notes
+                continue
+            (note,) = result.notes
+            assert "'am.'" in note and "ddpm" in note and note.endswith(f"({said})\n"), note
+    report = json.loads(good(*run, "--json"))
+    assert report["assumed"] == {"heads": 1, "groups": 32, "eps": 1e-5} and report["scale"] == 1 / math.sqrt(128), report
+    assert json.loads(good(*run, "--json", "--heads", "1"))["assumed"] == {"groups": 32, "eps": 1e-5}
+    assert json.loads(good(*run, "--json", "--heads", "1", "--groups", "32", "--eps", "1e-5"))["assumed"] == {}
+    for command in (("bench", *am, "--shape", "1,128,4,4", "--reps", "1"), ("check", *am, *x, "--isa", "scalar")):
+        assert len(call(*command).notes) == 1 and not call(*command, "--heads", "1", "--groups", "32").notes
+    # Nothing is assumed of weights that there are none of.
+    assert not call("plan", "--shape", "1,64,4,4").notes and not call("inspect", WEIGHTS).notes
+    # Of diffusers' configuration, the factor of the output is assumed too.
+    diffusers = {}
+    for name, (shape, values) in ddpm_block(32, "a.").items():
+        _, module, kind = name.split(".")
+        if module == "to_qkv":
+            for i, part in enumerate("qkv"):
+                third = len(values) // 3
+                diffusers[f"a.to_{part}.{kind}"] = ([shape[0] // 3, *shape[1:]], values[i * third:(i + 1) * third])
+        else:
+            diffusers[name.replace("to_out", "to_out.0").replace("norm", "group_norm")] = (shape, values)
+    pathlib.Path("d").write_bytes(encoded(diffusers))
+    plan = ("plan", "--weights", "d", "--shape", "1,32,2,2", "--eps", "1e-6", "--heads", "1")
+    (note,) = call(*plan).notes
+    assert "gn with 32 groups, an output over 1" in note and note.endswith("(--groups, --rescale-output)\n"), note
+    assert not call(*plan, "--groups", "32", "--rescale-output", "1").notes
+    assert "needs --heads, --eps; assumes gn with 32 groups, an output over 1\n" in good("inspect", "d")
+    assert call("run", *plan[1:3], "--input", "d", "--output", "y").stderr.count("--") == 1
+
+
+def test_scale_of_the_scores():
+    pathlib.Path("w").write_bytes(SMALL)
+    pathlib.Path("x").write_bytes(MAP)
+    run = (*RUN.split(), "--groups", "2")
+    good(*run)
+    usual = pathlib.Path("y").read_bytes()
+    report = json.loads(good(*run, "--scale", "0.5", "--json"))  # 1/sqrt(4)
+    assert report["scale"] == 0.5 and pathlib.Path("y").read_bytes() == usual
+    assert "scores times 2" in good(*run, "--scale", "2")
+    scaled = pathlib.Path("y").read_bytes()
+    assert scaled != usual
+    # Four times the scale is four times the queries.
+    block = ddpm_block(4)
+    for name in ("to_qkv.weight", "to_qkv.bias"):
+        shape, values = block[name]
+        block[name] = (shape, [4 * value if i < len(values) // 3 else value for i, value in enumerate(values)])
+    pathlib.Path("w4").write_bytes(encoded(block))
+    good("run", "--weights", "w4", *run[3:])
+    expected = decoded(pathlib.Path("y").read_bytes())["output"][1]
+    assert largest_difference(decoded(scaled)["output"][1], expected) < 1e-5
+    good("fold", "--weights", "w", "--groups", "2", "--scale", "2", "--output", "f")
+    good("run", "--weights", "f", "--input", "x", "--output", "yf", "--scale", "2")
+    assert largest_difference(decoded(pathlib.Path("yf").read_bytes())["output"][1], expected) < 1e-5
+    result = call("run", "--weights", "f", "--input", "x", "--output", "yf", "--scale", "1")
+    assert result.returncode == 1 and "scale: the weights were folded for 2, given 1" in result.stderr, result
+    assert "scores times 2" in good("plan", "--shape", "1,64,4,4", "--scale", "2")
+    assert "best" in good("bench", "--shape", "1,64,4,4", "--reps", "1", "--scale", "2")
+    command = ("check", "--weights", "w", "--input", "x", "--groups", "2", "--isa", "scalar", "--json")
+    check, plain = (json.loads(good(*command, *options)) for options in (("--scale", "2"), ()))
+    assert abs(check["largest_score"] / plain["largest_score"] - 4) < 1e-6
+
+
+def test_norms_by_other_names():
+    pathlib.Path("x").write_bytes(MAP)
+    pathlib.Path("w").write_bytes(SMALL)
+    good(*RUN.split(), "--groups", "2")
+    expected = pathlib.Path("y").read_bytes()
+    for name in ("group_norm", "gn", "norm1", "norm.0", "GroupNorm_0"):
+        block = {f"mid.{key.replace('norm', name)}": tensor for key, tensor in ddpm_block(4).items()}
+        pathlib.Path("w").write_bytes(encoded(block))
+        good(*RUN.split(), "--groups", "2")
+        assert pathlib.Path("y").read_bytes() == expected
+        assert len(json.loads(good("inspect", "w", "--json"))["blocks"]) == 1
 
 
 def test_residual_and_rescaled_output():
@@ -812,7 +924,8 @@ def test_check_of_folded_weights_says_so():
 
 def test_inspect():
     report = json.loads(good("inspect", WEIGHTS, "--json"))
-    assert report["blocks"] == [{"prefix": prefix, "style": "ddpm", "channels": channels, "norm": "gn"}
+    assert report["blocks"] == [{"prefix": prefix, "style": "ddpm", "channels": channels, "norm": "gn", "needed": [],
+                                 "assumed": {"heads": 1, "groups": 32, "eps": 1e-5}}
                                 for prefix, channels in (("a0.", 64), ("am.", 128))]
     assert {"name": "am.to_qkv.weight", "dtype": "F32", "shape": [384, 128, 1, 1]} in report["tensors"]
     text = good("inspect", WEIGHTS)

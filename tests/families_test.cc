@@ -3,12 +3,12 @@
 #include <cstdio>
 #include <cstring>
 #include <limits>
-#include <numbers>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "attention_term.h"
+#include "families.h"
 #include "files.h"
 #include "harness.h"
 #include "oracle.h"
@@ -17,40 +17,7 @@
 namespace edgeattn::test {
 namespace {
 
-constexpr std::size_t kGroups = 6;
 constexpr double kMostErrors = 2;  // of the module's own
-
-struct Family {
-  std::string name;
-  const char* style;
-  double eps = 0;  ///< here and below: as BlockRequest
-  std::size_t heads = 0;
-  io::QkvOrder order = io::QkvOrder::kUnsaid;
-  bool residual = true;
-  double rescale_output = 0;
-};
-
-const Family kFamilies[] = {
-    {.name = "ddpm", .style = "ddpm"},
-    {.name = "diffusers", .style = "diffusers", .eps = 1e-6, .heads = 1},
-    {.name = "diffusers-rescaled",
-     .style = "diffusers",
-     .eps = 1e-5,
-     .heads = 1,
-     .rescale_output = std::numbers::sqrt2},
-    {.name = "diffusers-no-residual",
-     .style = "diffusers",
-     .eps = 1e-6,
-     .heads = 1,
-     .residual = false,
-     .rescale_output = 1.5},
-    {.name = "diffusers-4-heads", .style = "diffusers", .eps = 1e-5, .heads = 4},
-    {.name = "diffusers-legacy", .style = "diffusers-legacy", .eps = 1e-6, .heads = 1},
-    {.name = "compvis", .style = "compvis"},
-    {.name = "guided-diffusion", .style = "guided-diffusion", .heads = 1},
-    {.name = "guided-diffusion-4-heads-legacy", .style = "guided-diffusion", .heads = 4, .order = io::QkvOrder::kLegacy},
-    {.name = "guided-diffusion-4-heads-new", .style = "guided-diffusion", .heads = 4, .order = io::QkvOrder::kNew},
-};
 
 const Family& family_called(std::string_view name) {
   const auto* const found = std::ranges::find(kFamilies, name, &Family::name);
@@ -78,17 +45,9 @@ class Golden {
   [[nodiscard]] const io::SafetensorsFile& file() const { return file_; }
 
   [[nodiscard]] io::BlockWeights load(const Family& family) const {
-    const std::string prefix = family.name + '.';
+    const std::string prefix = family.prefix();
     io::BlockWeights weights;
-    REQUIRE_OK(io::load_block(file_,
-                              {.prefix = &prefix,
-                               .groups = kGroups,
-                               .eps = family.eps,
-                               .heads = family.heads,
-                               .qkv_order = family.order,
-                               .residual = &family.residual,
-                               .rescale_output = family.rescale_output},
-                              weights));
+    REQUIRE_OK(io::load_block(file_, family.request(prefix), weights));
     return weights;
   }
 
@@ -153,7 +112,7 @@ TEST_CASE("families: every block is found, with its style") {
   REQUIRE_OK(io::find_blocks(golden.file(), blocks));
   REQUIRE(blocks.size() == std::size(kFamilies));
   for (const Family& family : kFamilies) {
-    const auto found = std::ranges::find(blocks, family.name + '.', &io::BlockEntry::prefix);
+    const auto found = std::ranges::find(blocks, family.prefix(), &io::BlockEntry::prefix);
     REQUIRE_MESSAGE(found != blocks.end(), family.name);
     CHECK(found->style == family.style);
   }

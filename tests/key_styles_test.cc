@@ -161,7 +161,7 @@ TEST_CASE("key styles: what the file cannot tell is asked for") {
   }
 }
 
-TEST_CASE("key styles: without norm keys only ddpm takes it that there is no norm") {
+TEST_CASE("key styles: without norm keys the norm is missing, unless none is asked for") {
   for (const Style& style : kStyles) {
     CAPTURE(std::string(style.name));
     WeightsFile weights;
@@ -169,20 +169,18 @@ TEST_CASE("key styles: without norm keys only ddpm takes it that there is no nor
     weights.remove(style.names.norm + ".weight");
     weights.remove(style.names.norm + ".bias");
     const Opened opened(weights);
-    const bool ddpm = style.names.norm + style.names.out == "normto_out";
     std::vector<io::BlockEntry> blocks;
     REQUIRE(io::find_blocks(opened.file, blocks).ok());
-    CHECK(blocks.size() == (ddpm ? 1 : 0));
+    CHECK(blocks.empty());
     Request request = style.request();
-    BlockWeights block;
-    const Status status = request.load(opened.file, block);
-    CHECK(status.code() == (ddpm ? StatusCode::kOk : StatusCode::kNotFound));
     const std::string missing = "f: tensor '" + style.names.norm + ".weight': is missing, expected shape [4]";
-    CHECK(std::string(status.message()) == (ddpm ? "" : missing));
+    check_refused(opened, request, StatusCode::kNotFound, missing.c_str());
     request.norm = Norm::kNone;
     request.eps = 0;
+    BlockWeights block;
     REQUIRE(std::string(request.load(opened.file, block).message()) == "");
     CHECK(block.spec.norm == Norm::kNone);
+    CHECK((block.assumed & (io::Untold::kGroups | io::Untold::kEps)) == 0);
   }
 }
 
@@ -242,6 +240,26 @@ TEST_CASE("key styles: what looks like a block and is none is named") {
     REQUIRE(io::find_blocks(opened.file, blocks).ok());
     CHECK(blocks.empty());
   }
+}
+
+TEST_CASE("key styles: prefixes that begin alike are different blocks, and each is listed once") {
+  WeightsFile weights;
+  weights.add_block("a.", kCompVis, {1, 1});
+  weights.add_block("ab.", kGuidedDiffusion, {1});
+  weights.add_block("c.a.", kDdpm, {});
+  // Projections of two styles behind one prefix are a block of neither.
+  weights.add_block("two.", kCompVis, {});
+  weights.add("two.qkv.weight", {12, 4});
+  const Opened opened(weights);
+  std::vector<io::BlockEntry> blocks;
+  REQUIRE(io::find_blocks(opened.file, blocks).ok());
+  REQUIRE(blocks.size() == 3);
+  CHECK(blocks[0].prefix == "a.");
+  CHECK(blocks[1].prefix == "ab.");
+  CHECK(blocks[2].prefix == "c.a.");
+  check_refused(opened, {.prefix = "two."}, StatusCode::kUnsupported,
+                "'two.qkv.weight': expected no such tensor in a block of style "
+                "compvis; this is a projection of style guided-diffusion");
 }
 
 TEST_CASE("key styles: a block is found beside kernels and modules that are none") {

@@ -141,6 +141,7 @@ struct Request {
   io::QkvOrder qkv_order = io::QkvOrder::kUnsaid;
   std::optional<bool> residual = {};
   double rescale_output = 0;
+  double scale = 0;
 
   [[nodiscard]] Status load(const io::SafetensorsFile& file, io::BlockWeights& weights) const {
     io::BlockRequest request;
@@ -152,6 +153,7 @@ struct Request {
     request.qkv_order = qkv_order;
     request.residual = residual ? &*residual : nullptr;
     request.rescale_output = rescale_output;
+    request.scale = scale;
     return io::load_block(file, request, weights);
   }
 };

@@ -48,18 +48,20 @@ enum {
 typedef struct edgeattn_request {
   size_t size;                ///< sizeof(edgeattn_request)
   const char* prefix;         ///< null: the file's only block
-  const edgeattn_norm* norm;  ///< null: as the file's keys say
-  size_t groups;              ///< 0: 32
+  const edgeattn_norm* norm;  ///< null: as the file's keys say; EDGEATTN_NORM_NONE only where this asks for it
+  size_t groups;              ///< 0: 32; an error where that does not divide C
   size_t heads;               ///< 0: 1; an error for a style whose modules have any number
   double eps;                 ///< 0: the style's default; an error for a style that has several
   edgeattn_qkv_order qkv_order;  ///< for guided-diffusion, where several heads need it
   int32_t no_residual;           ///< other than 0: the module adds no x
   double rescale_output;         ///< 0: 1
+  double scale;                  ///< of the scores; 0: 1/√(C/heads)
 } edgeattn_request;
 
 /// Reads one block. EDGEATTN_NOT_FOUND lists the prefixes that exist; EDGEATTN_INVALID_ARGUMENT and EDGEATTN_FORMAT name file,
 /// tensor, and what was expected; so does a request that leaves open what the file cannot tell. EDGEATTN_UNSUPPORTED names what
-/// looks like a block and is none: a transposed kernel, another kind of attention.
+/// looks like a block and is none (a transposed kernel, another kind of attention), and any key behind the block's prefix that
+/// may change what it computes (a LoRA, a scale of quantised weights, a norm by a name that is not known).
 ///
 /// @param request  null for the file's only block, with what its key style usually has
 /// Thread-safe.
@@ -72,6 +74,18 @@ EDGEATTN_EXPORT edgeattn_status edgeattn_load_block(const edgeattn_file* file, c
 /// Thread-safe.
 EDGEATTN_EXPORT edgeattn_status edgeattn_view_block(const edgeattn_loaded* loaded, edgeattn_spec* spec,
                                                     edgeattn_weights* weights, edgeattn_message* message);
+
+/// What weights files of most key styles do not tell of a block, as a set of bits (docs/safetensors.md).
+enum {
+  EDGEATTN_UNTOLD_HEADS = 1,
+  EDGEATTN_UNTOLD_GROUPS = 2,
+  EDGEATTN_UNTOLD_EPS = 4,
+  EDGEATTN_UNTOLD_RESCALE_OUTPUT = 8
+};
+
+/// What of a loaded block's spec neither file nor request told, so that it is as the key style usually has it: a set of
+/// EDGEATTN_UNTOLD_…; 0 for folded weights, and for null. Thread-safe.
+EDGEATTN_EXPORT uint32_t edgeattn_assumed(const edgeattn_loaded* loaded);
 
 /// Not while another call uses it, or what edgeattn_view_block pointed to.
 EDGEATTN_EXPORT void edgeattn_free_block(edgeattn_loaded* loaded);

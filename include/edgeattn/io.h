@@ -81,6 +81,15 @@ EDGEATTN_API Status write_safetensors(const std::string& path, std::string_view 
 /// Writes text with the same care as write_safetensors.
 EDGEATTN_API Status write_text(const std::string& path, std::string_view text) noexcept;
 
+/// What weights files of most key styles do not tell of a block, as a set of bits (docs/safetensors.md).
+struct Untold {
+  static constexpr std::uint32_t kHeads = 1;
+  static constexpr std::uint32_t kGroups = 2;
+  static constexpr std::uint32_t kEps = 4;
+  static constexpr std::uint32_t kRescaleOutput = 8;
+  static constexpr std::uint32_t kQkvOrder = 16;
+};
+
 /// A block recognised in a weights file.
 struct BlockEntry {
   std::string prefix;     ///< "am." for am.norm.weight, or ""
@@ -89,9 +98,11 @@ struct BlockEntry {
   Norm norm = Norm::kGroup;  ///< as far as the file tells: gn and in look alike and are kGroup
   double default_eps = 0;    ///< of the style, or what the file was folded with; 0: the caller has to say
   bool any_heads = false;    ///< the caller has to say how many
+  std::uint32_t needed = 0;   ///< of Untold: what a request has to say
+  std::uint32_t assumed = 0;  ///< of Untold: what is assumed unless a request says it
 };
 
-/// Blocks whose keys and shapes are complete, sorted by prefix.
+/// Blocks whose keys and shapes are complete, with no key that changes what they compute; sorted by prefix, each once.
 EDGEATTN_API Status find_blocks(const SafetensorsFile& file, std::vector<BlockEntry>& blocks) noexcept;
 
 /// How the rows of one qkv tensor are ordered, with several heads of d = C/heads rows.
@@ -103,16 +114,18 @@ enum class QkvOrder : std::uint8_t {
 
 [[nodiscard]] EDGEATTN_API const char* to_string(QkvOrder order) noexcept;  ///< "new", "legacy", "unsaid"
 
-/// Which block of a file, and what the file cannot tell. Folded weights tell all; what contradicts them is an error.
+/// Which block of a file, and what the file cannot tell. Folded weights tell all; what contradicts them is an error. What is
+/// taken as usual because nothing tells it stands in BlockWeights::assumed.
 struct BlockRequest {
   const std::string* prefix = nullptr;  ///< null: the file's only block
-  const Norm* norm = nullptr;           ///< null: as the file's keys say
-  std::size_t groups = 0;               ///< 0: 32
+  const Norm* norm = nullptr;           ///< null: as the file's keys say; kNone only where this asks for it
+  std::size_t groups = 0;               ///< 0: 32; an error where that does not divide C
   double eps = 0;                       ///< 0: the style's default; an error for a style that has several
   std::size_t heads = 0;                ///< 0: 1; an error for a style whose modules have any number
   QkvOrder qkv_order = QkvOrder::kUnsaid;  ///< for guided-diffusion, where several heads need it
   const bool* residual = nullptr;       ///< null: true
   double rescale_output = 0;            ///< 0: 1
+  double scale = 0;                     ///< of the scores; 0: 1/√(C/heads)
 };
 
 /// Weights read from a file, with the spec they belong to.
@@ -123,6 +136,8 @@ struct EDGEATTN_API BlockWeights {
   std::vector<float> norm_weight, norm_bias, running_mean, running_var;
   std::vector<float> qkv_weight, qkv_bias, out_weight, out_bias;  ///< rows of q, then k, then v, whatever the file has
   std::vector<float> score_weight, score_bias;  ///< of folded weights, which have no qkv
+  /// Of Untold: what of the spec neither file nor request told, so that it is as the style usually has it.
+  std::uint32_t assumed = 0;
 
   /// Views of the vectors; a missing tensor is null.
   [[nodiscard]] Weights view() const noexcept;
@@ -130,7 +145,9 @@ struct EDGEATTN_API BlockWeights {
 
 /// Reads one block. kNotFound lists the prefixes that exist; kInvalidArgument and kFormat name file, tensor, and what was
 /// expected; a value that is not finite is kInvalidArgument, and so is a request that leaves open what the file cannot tell;
-/// kUnsupported names what looks like a block and is none: a transposed kernel, another kind of attention.
+/// kUnsupported names what looks like a block and is none (a transposed kernel, another kind of attention), and any key behind
+/// the block's prefix that may change what it computes (a LoRA, a scale of quantised weights, a norm by a name that is not
+/// known).
 EDGEATTN_API Status load_block(const SafetensorsFile& file, const BlockRequest& request, BlockWeights& weights) noexcept;
 
 /// Folds weights as trained: what prepare would do again at every start.

@@ -28,6 +28,8 @@ using io::guarded;
 static_assert(EDGEATTN_QKV_UNSAID == static_cast<int>(io::QkvOrder::kUnsaid) &&
               EDGEATTN_QKV_NEW == static_cast<int>(io::QkvOrder::kNew) &&
               EDGEATTN_QKV_LEGACY == static_cast<int>(io::QkvOrder::kLegacy));
+static_assert(EDGEATTN_UNTOLD_HEADS == io::Untold::kHeads && EDGEATTN_UNTOLD_GROUPS == io::Untold::kGroups &&
+              EDGEATTN_UNTOLD_EPS == io::Untold::kEps && EDGEATTN_UNTOLD_RESCALE_OUTPUT == io::Untold::kRescaleOutput);
 
 Status keep(io::SafetensorsFile file, edgeattn_file** made) {
   auto object = std::make_unique<edgeattn_file>();
@@ -80,7 +82,8 @@ Status load_block(const edgeattn_file* object, const edgeattn_request* given, ed
                                  .heads = known.heads,
                                  .qkv_order = qkv_order,
                                  .residual = residual ? nullptr : &residual,
-                                 .rescale_output = known.rescale_output},
+                                 .rescale_output = known.rescale_output,
+                                 .scale = known.scale},
                                 result->weights));
     *made = result.release();
     return {};
@@ -189,6 +192,8 @@ edgeattn_status edgeattn_view_block(const edgeattn_loaded* loaded, edgeattn_spec
                                     edgeattn_message* message) {
   return c::report(c::view_block(loaded, spec, weights), message);
 }
+
+uint32_t edgeattn_assumed(const edgeattn_loaded* loaded) { return loaded != nullptr ? loaded->weights.assumed : 0; }
 
 void edgeattn_free_block(edgeattn_loaded* loaded) { delete loaded; }
 

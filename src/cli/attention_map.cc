@@ -14,6 +14,7 @@
 #include "cli/heat_map.h"
 #include "cli/png.h"
 #include "cli/text.h"
+#include "cli/untold.h"
 #include "edgeattn/io.h"
 
 namespace edgeattn::cli {
@@ -74,6 +75,7 @@ std::string json_report(const Attention& attention) {
       {"image", attention.query.image},
       {"pixel", {attention.query.row, attention.query.column}},
       {"heads", heads},
+      {"assumed", nlohmann::ordered_json::parse(assumed_json(attention.weights.assumed, attention.weights.spec))},
   };
   return object.dump() + "\n";
 }

@@ -105,17 +105,25 @@ void add_weights_options(CLI::App& command, BlockOptions& options) {
       ->type_name("PREFIX")
       ->needs(weights);
   add_choice(command, "--norm", options.norm, {Norm::kGroup, Norm::kInstance, Norm::kBatch, Norm::kNone},
-             "group, instance, batch or no norm; default: as the file tells, or gn");
-  command.add_option("--groups", options.groups, "groups of gn; default 32")->type_name("N")->check(positive_count());
+             "group, instance, batch or no norm; default: as the file tells (never none), or gn");
+  command
+      .add_option("--groups", options.groups, "groups of gn; default 32, said in a note; required where that does not divide C")
+      ->type_name("N")
+      ->check(positive_count());
   command.add_option("--eps", options.eps, "epsilon of the norm; default: the key style's; required where it has two")
       ->type_name("EPS")
       ->check(positive_number());
-  command.add_option("--heads", options.heads, "attention heads; default 1; required where the key style does not tell")
+  command
+      .add_option("--heads", options.heads,
+                  "attention heads; default 1, said in a note; required where the key style has any number")
       ->type_name("N")
       ->check(positive_count());
   add_choice(command, "--qkv-order", options.qkv_order, {io::QkvOrder::kNew, io::QkvOrder::kLegacy},
              "rows of guided-diffusion's qkv, required for several heads")
       ->needs(weights);
+  command.add_option("--scale", options.scale, "what the scores q k are multiplied by; default 1/sqrt(C/heads)")
+      ->type_name("S")
+      ->check(positive_number());
   command.add_option("--rescale-output", options.rescale_output, "what the sum is divided by, as in diffusers; default 1")
       ->type_name("FACTOR")
       ->check(positive_number());

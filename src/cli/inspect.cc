@@ -4,11 +4,24 @@
 #include "cli/command.h"
 #include "cli/failure.h"
 #include "cli/text.h"
+#include "cli/untold.h"
 #include "edgeattn/io.h"
 #include "io/json_text.h"
 
 namespace edgeattn::cli {
 namespace {
+
+/// What a request that says nothing would get.
+Spec usual_spec(const io::BlockEntry& block) {
+  return {.channels = block.channels, .norm = block.norm, .eps = block.default_eps};
+}
+
+std::vector<std::string> names_of(std::uint32_t untold) {
+  std::vector<std::string> names;
+  for (const UntoldField& field : untold_fields())
+    if ((untold & field.bit) != 0) names.emplace_back(field.name);
+  return names;
+}
 
 std::string json_report(const io::SafetensorsFile& file, const std::vector<io::BlockEntry>& entries) {
   const std::string tensors = io::json_array(file.tensors(), [](const io::TensorInfo& tensor) {
@@ -24,17 +37,17 @@ std::string json_report(const io::SafetensorsFile& file, const std::vector<io::B
         .add("style", block.style)
         .add("channels", block.channels)
         .add("norm", to_string(block.norm))
+        .add_json("assumed", assumed_json(block.assumed, usual_spec(block)))
+        .add_json("needed", io::json_array(names_of(block.needed)))
         .text();
   });
   return io::JsonObject().add_json("tensors", tensors).add_json("blocks", blocks).text() + "\n";
 }
 
-/// What the file does not tell: "; needs --eps, --heads".
-std::string describe_questions(const io::BlockEntry& block) {
-  std::string options;
-  if (block.default_eps == 0 && block.norm != Norm::kNone) options = "--eps";
-  if (block.any_heads) options += (options.empty() ? "" : ", ") + std::string("--heads");
-  return options.empty() ? "" : "; needs " + options;
+/// What the file does not tell: "; needs --heads; assumes gn with 32 groups, eps 1e-05".
+std::string describe_untold(const io::BlockEntry& block) {
+  const std::string needed = untold_options(block.needed), assumed = describe_assumed(block.assumed, usual_spec(block));
+  return (needed.empty() ? "" : "; needs " + needed) + (assumed.empty() ? "" : "; assumes " + assumed);
 }
 
 std::string text_report(const io::SafetensorsFile& file, const std::vector<io::BlockEntry>& entries) {
@@ -47,7 +60,7 @@ std::string text_report(const io::SafetensorsFile& file, const std::vector<io::B
   text += "attention blocks: " + std::to_string(entries.size()) + "\n";
   for (const io::BlockEntry& block : entries)
     text += "  prefix '" + one_line(block.prefix) + "', " + block.style + ", " + std::to_string(block.channels) +
-            " channels, norm " + to_string(block.norm) + describe_questions(block) + "\n";
+            " channels, norm " + to_string(block.norm) + describe_untold(block) + "\n";
   return text;
 }
 

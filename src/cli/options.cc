@@ -1,8 +1,23 @@
 #include "cli/options.h"
 
+#include <cstdio>
+
 #include "cli/failure.h"
+#include "cli/text.h"
+#include "cli/untold.h"
 
 namespace edgeattn::cli {
+namespace {
+
+/// One line on standard error, unless all but eps was told: eps is the same in all modules of a style that has a usual one.
+void note_assumed(const io::BlockWeights& weights, const std::string& block) {
+  if ((weights.assumed & ~io::Untold::kEps) == 0) return;
+  const std::string note = block + ": assumed " + describe_assumed(weights.assumed, weights.spec) + ", as style " +
+                           weights.style + " usually has: the file does not tell (" + untold_options(weights.assumed) + ")";
+  std::fprintf(stderr, "edgeattn: note: %s\n", one_line(note).c_str());
+}
+
+}  // namespace
 
 std::size_t threads_of(const BlockOptions& options, const Machine& machine) {
   return options.threads == 0 ? machine.processors : options.threads;
@@ -27,6 +42,7 @@ Spec spec_without_weights(const ShapedOptions& options) {
   spec.heads = options.heads.value_or(spec.heads);
   spec.residual = !options.no_residual;
   spec.rescale_output = options.rescale_output.value_or(spec.rescale_output);
+  spec.scale = options.scale.value_or(spec.scale);
   return spec;
 }
 
@@ -41,6 +57,7 @@ io::BlockWeights read_weights(const BlockOptions& options) {
   const bool residual = false;
   if (options.no_residual) request.residual = &residual;
   request.rescale_output = options.rescale_output.value_or(request.rescale_output);
+  request.scale = options.scale.value_or(request.scale);
 
   io::SafetensorsFile file;
   io::BlockWeights weights;
@@ -51,6 +68,7 @@ io::BlockWeights read_weights(const BlockOptions& options) {
     throw Failure("--groups: only gn has groups, but " + block + " has the norm " + to_string(weights.spec.norm));
   if (options.eps && weights.spec.norm == Norm::kNone)
     throw Failure("--eps: only a norm has an epsilon, but " + block + " has none");
+  note_assumed(weights, block);
   return weights;
 }
 

@@ -19,6 +19,7 @@ struct BlockOptions {
   std::optional<std::size_t> heads;
   std::optional<io::QkvOrder> qkv_order;
   std::optional<double> rescale_output;
+  std::optional<double> scale;
   bool no_residual = false;
   Layout layout = Layout::kNchw;
   std::size_t threads = 1;
@@ -46,7 +47,7 @@ PlanOptions plan_options(const BlockOptions& options, const Machine& machine);
 /// The spec of a block that comes from no file.
 Spec spec_without_weights(const ShapedOptions& options);
 
-/// Reads the block that the options name. Throws Failure.
+/// Reads the block that the options name, and notes on standard error what neither they nor the file tell. Throws Failure.
 io::BlockWeights read_weights(const BlockOptions& options);
 /// The same, and throws Failure unless the block has as many channels as the shape.
 io::BlockWeights read_weights(const ShapedOptions& options);

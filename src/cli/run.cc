@@ -1,3 +1,4 @@
+#include <cmath>
 #include <optional>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "cli/progress.h"
 #include "cli/stopwatch.h"
 #include "cli/text.h"
+#include "cli/untold.h"
 #include "edgeattn/io.h"
 #include "io/json_text.h"
 
@@ -34,7 +36,11 @@ Outcome run_block(const io::BlockWeights& weights, const Shape& shape, const Run
   return {.plan = planned.plan, .bind_ms = block.bind_ms(), .run_ms = watch.milliseconds(), .max_abs_error = {}};
 }
 
-std::string json_report(const Outcome& outcome) {
+double scale_of(const Spec& spec) {
+  return spec.scale != 0 ? spec.scale : 1 / std::sqrt(static_cast<double>(spec.head_channels()));
+}
+
+std::string json_report(const Outcome& outcome, const io::BlockWeights& weights) {
   const Plan& plan = outcome.plan;
   const std::size_t shape[] = {plan.shape.batch, plan.spec.channels, plan.shape.height, plan.shape.width};
   const auto or_null = [](bool present, auto value) { return present ? io::json_value(value) : "null"; };
@@ -51,6 +57,8 @@ std::string json_report(const Outcome& outcome) {
       .add("heads", plan.spec.heads)
       .add("residual", plan.spec.residual)
       .add("rescale_output", plan.spec.rescale_output)
+      .add("scale", scale_of(plan.spec))
+      .add_json("assumed", assumed_json(weights.assumed, plan.spec))
       .add("prepared_bytes", plan.prepared_bytes)
       .add("persistent_bytes", plan.persistent_bytes)
       .add("scratch_bytes", plan.scratch_bytes)
@@ -92,7 +100,7 @@ std::string run_command(const RunOptions& options) {
   Outcome outcome = run_block(weights, shape, options, map.values);
   if (reference) outcome.max_abs_error = max_abs_error(map.values, reference->values);
   check(io::write_safetensors(options.output, "output", map.shape, map.values, options.output_dtype));
-  return options.json ? json_report(outcome) : text_report(outcome, weights, options);
+  return options.json ? json_report(outcome, weights) : text_report(outcome, weights, options);
 }
 
 }  // namespace edgeattn::cli

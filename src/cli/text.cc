@@ -39,6 +39,7 @@ std::string describe(const Spec& spec) {
   if (spec.norm == Norm::kGroup) text += " with " + std::to_string(spec.groups) + " groups";
   if (spec.norm != Norm::kNone) text += ", eps " + significant(spec.eps, 6);
   if (spec.heads != 1) text += ", " + std::to_string(spec.heads) + " heads";
+  if (spec.scale != 0) text += ", scores times " + significant(spec.scale, 6);
   if (!spec.residual) text += ", no residual";
   if (spec.rescale_output != 1) text += ", output over " + significant(spec.rescale_output, 6);
   return text;

@@ -39,32 +39,35 @@ std::string list_projections() {
   return list;
 }
 
-std::vector<BlockEntry> complete_blocks(const SafetensorsFile& file) {
+std::vector<BlockEntry> complete_blocks(const SafetensorsFile& file, const SortedKeys& keys) {
   std::vector<BlockEntry> blocks;
   for (const BlockPlace& place : block_places(file)) {
     std::vector<BlockTensor> tensors;
     Spec spec;
     if (!spec_in_file(file, place, spec).ok()) continue;
-    if (!block_tensors(file, place, spec.norm, spec.channels, tensors).ok()) continue;
+    if (!block_tensors(file, keys, place, spec.norm, Diagnosis::kAny, spec.channels, tensors).ok()) continue;
+    const OpenQuestions open = open_questions(*place.style, {}, spec);
     blocks.push_back({.prefix = place.prefix,
                       .style = place.style->name,
                       .channels = spec.channels,
                       .norm = spec.norm,
                       .default_eps = place.style->folded ? spec.eps : place.style->eps,
-                      .any_heads = place.style->any_heads});
+                      .any_heads = place.style->any_heads,
+                      .needed = open.needed,
+                      .assumed = open.assumed});
   }
   return blocks;
 }
 
 /// Where the requested block is; without a prefix, the file's only one.
-Status choose_place(const SafetensorsFile& file, const std::string* prefix, BlockPlace& place) {
+Status choose_place(const SafetensorsFile& file, const SortedKeys& keys, const std::string* prefix, BlockPlace& place) {
   const auto fail = [&](auto... parts) { return file_error(StatusCode::kNotFound, file.path(), parts...); };
   if (prefix != nullptr) {
     place = {*prefix, style_at(file, *prefix)};
     if (place.style != nullptr) return {};
-    EDGEATTN_TRY(check_transposed_kernels(file, prefix));
+    EDGEATTN_TRY(check_hidden_projections(file, prefix));
   }
-  const std::vector<BlockEntry> blocks = complete_blocks(file);
+  const std::vector<BlockEntry> blocks = complete_blocks(file, keys);
   if (prefix != nullptr) {
     const Shown given(*prefix);
     if (blocks.empty()) return fail("no block has prefix '", given.c_str(), "', nor any other");
@@ -80,7 +83,7 @@ Status choose_place(const SafetensorsFile& file, const std::string* prefix, Bloc
   // The first incomplete block says better what is wrong than "no block" would.
   const std::vector<BlockPlace> places = block_places(file);
   if (places.empty()) {
-    EDGEATTN_TRY(check_transposed_kernels(file, nullptr));
+    EDGEATTN_TRY(check_hidden_projections(file, nullptr));
     return fail("expected an attention block, found none (a tensor that ends with ", list_projections().c_str(), ")");
   }
   place = places[0];
@@ -113,23 +116,25 @@ Status read_tensor(const SafetensorsFile& file, const BlockTensor& tensor, Block
 
 Status find_blocks(const SafetensorsFile& file, std::vector<BlockEntry>& blocks) noexcept {
   return guarded(StatusCode::kFormat, file.path(), [&]() -> Status {
-    blocks = complete_blocks(file);
+    blocks = complete_blocks(file, SortedKeys(file));
     return {};
   });
 }
 
 Status load_block(const SafetensorsFile& file, const BlockRequest& request, BlockWeights& weights) noexcept {
   return guarded(StatusCode::kFormat, file.path(), [&]() -> Status {
+    const SortedKeys keys(file);
     BlockPlace place;
-    EDGEATTN_TRY(choose_place(file, request.prefix, place));
+    EDGEATTN_TRY(choose_place(file, keys, request.prefix, place));
     BlockWeights loaded;
     loaded.prefix = place.prefix;
     loaded.style = place.style->name;
     EDGEATTN_TRY(spec_in_file(file, place, loaded.spec));
     EDGEATTN_TRY(apply_request(file, place, request, loaded.spec));
     std::vector<BlockTensor> tensors;
-    EDGEATTN_TRY(block_tensors(file, place, loaded.spec.norm, loaded.spec.channels, tensors));
+    EDGEATTN_TRY(block_tensors(file, keys, place, loaded.spec.norm, Diagnosis::kBest, loaded.spec.channels, tensors));
     EDGEATTN_TRY(check_request(file, place, request, loaded.spec));
+    loaded.assumed = open_questions(*place.style, request, loaded.spec).assumed;
     for (const BlockTensor& tensor : tensors) EDGEATTN_TRY(read_tensor(file, tensor, loaded));
     if (request.qkv_order == QkvOrder::kLegacy) reorder_legacy(loaded);
     weights = std::move(loaded);

@@ -98,7 +98,8 @@ Status fold_block(const BlockWeights& weights, const Machine& machine, BlockWeig
                         .out_weight = std::vector<float>(channels * channels),
                         .out_bias = std::vector<float>(channels),
                         .score_weight = std::vector<float>(channels * channels),
-                        .score_bias = std::vector<float>(channels)};
+                        .score_bias = std::vector<float>(channels),
+                        .assumed = weights.assumed};
     EDGEATTN_TRY(fold(weights.spec, weights.view(), machine,
                       {.score_weight = result.score_weight,
                        .score_bias = result.score_bias,

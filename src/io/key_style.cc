@@ -1,8 +1,10 @@
 #include "key_style.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
+#include "block_norm.h"
 #include "errors.h"
 #include "folded.h"
 #include "foreign.h"
@@ -10,6 +12,12 @@
 namespace edgeattn::io {
 namespace {
 
+// The class of style ddpm is written anew in many code bases: what they call its norm. Names that say which norm it is are taken
+// of any style.
+constexpr const char* kDdpmNorms[] = {"norm", "group_norm", "gn", "norm1", "norm.0", "GroupNorm_0"};
+constexpr const char* kGroupNorms[] = {"group_norm", "gn", "GroupNorm_0"};
+constexpr const char* kNorms[] = {"norm", "group_norm", "gn", "GroupNorm_0"};
+constexpr const char* kFoldedNorms[] = {"norm"};
 constexpr const char* kToQkv[] = {"to_qkv"};
 constexpr const char* kDiffusers[] = {"to_q", "to_k", "to_v"};
 constexpr const char* kDiffusersLegacy[] = {"query", "key", "value"};
@@ -17,41 +25,29 @@ constexpr const char* kCompVis[] = {"q", "k", "v"};
 constexpr const char* kQkv[] = {"qkv"};
 constexpr const char* kScore[] = {"score"};
 constexpr KeyStyle kStyles[] = {
-    {.name = "ddpm", .norm = "norm", .projections = kToQkv, .out = "to_out", .eps = 1e-5, .may_lack_norm = true},
-    {.name = "diffusers", .norm = "group_norm", .projections = kDiffusers, .out = "to_out.0", .any_heads = true},
+    {.name = "ddpm", .norms = kDdpmNorms, .projections = kToQkv, .out = "to_out", .eps = 1e-5, .may_lack_norm = true},
+    {.name = "diffusers",
+     .norms = kGroupNorms,
+     .projections = kDiffusers,
+     .out = "to_out.0",
+     .any_heads = true,
+     .any_rescale = true},
     {.name = "diffusers-legacy",
-     .norm = "group_norm",
+     .norms = kGroupNorms,
      .projections = kDiffusersLegacy,
      .out = "proj_attn",
-     .any_heads = true},
-    {.name = "compvis", .norm = "norm", .projections = kCompVis, .out = "proj_out", .eps = 1e-6},
+     .any_heads = true,
+     .any_rescale = true},
+    {.name = "compvis", .norms = kNorms, .projections = kCompVis, .out = "proj_out", .eps = 1e-6},
     {.name = "guided-diffusion",
-     .norm = "norm",
+     .norms = kNorms,
      .projections = kQkv,
      .out = "proj_out",
      .eps = 1e-5,
      .any_heads = true,
      .any_order = true},
-    {.name = kFoldedFormat, .norm = "norm", .projections = kScore, .out = "out", .folded = true},
+    {.name = kFoldedFormat, .norms = kFoldedNorms, .projections = kScore, .out = "out", .folded = true},
 };
-
-struct NormKey {
-  const char* suffix;
-  std::vector<float> BlockWeights::*values;
-  bool running;  ///< of batch norm only
-};
-constexpr NormKey kNormKeys[] = {
-    {".weight", &BlockWeights::norm_weight, false},
-    {".bias", &BlockWeights::norm_bias, false},
-    {".running_mean", &BlockWeights::running_mean, true},
-    {".running_var", &BlockWeights::running_var, true},
-};
-
-bool belongs_to(const NormKey& key, Norm norm) { return key.running ? norm == Norm::kBatch : norm != Norm::kNone; }
-
-std::string norm_tensor(const BlockPlace& place, const NormKey& key) {
-  return place.prefix + place.style->norm + key.suffix;
-}
 
 void add_projections(const BlockPlace& place, std::size_t channels, std::vector<BlockTensor>& tensors) {
   const KeyStyle& style = *place.style;
@@ -67,8 +63,8 @@ void add_projections(const BlockPlace& place, std::size_t channels, std::vector<
   }
 }
 
-/// The tensors that a complete block has; optional ones too.
-std::vector<BlockTensor> expected_tensors(const BlockPlace& place, Norm norm, std::size_t channels) {
+/// The tensors that a complete block has whose norm, if any, is called `norm_name`; optional ones too.
+std::vector<BlockTensor> expected_tensors(const BlockPlace& place, Norm norm, const char* norm_name, std::size_t channels) {
   const KeyStyle& style = *place.style;
   std::vector<BlockTensor> tensors;
   add_projections(place, channels, tensors);
@@ -76,7 +72,7 @@ std::vector<BlockTensor> expected_tensors(const BlockPlace& place, Norm norm, st
   tensors.push_back({out + ".weight", channels, channels, true, &BlockWeights::out_weight, 0, channels * channels});
   tensors.push_back({out + ".bias", channels, 0, style.folded, &BlockWeights::out_bias, 0, channels});
   for (const NormKey& key : kNormKeys) {
-    if (belongs_to(key, norm)) tensors.push_back({norm_tensor(place, key), channels, 0, true, key.values, 0, channels});
+    if (key.belongs_to(norm)) tensors.push_back({key.tensor(place, norm_name), channels, 0, true, key.values, 0, channels});
   }
   return tensors;
 }
@@ -116,17 +112,6 @@ Status check_tensor(const SafetensorsFile& file, const BlockTensor& tensor) {
                       expected_text(tensor).c_str());
 }
 
-Status check_foreign_norm_keys(const SafetensorsFile& file, const BlockPlace& place, Norm norm) {
-  for (const NormKey& key : kNormKeys) {
-    const std::string name = norm_tensor(place, key);
-    if (!belongs_to(key, norm) && file.find(name) != nullptr) {
-      return tensor_error(StatusCode::kInvalidArgument, file.path(), name, "expected no such tensor with norm '",
-                          to_string(norm), "', given one");
-    }
-  }
-  return {};
-}
-
 Status find_channels(const SafetensorsFile& file, const BlockPlace& place, std::size_t& channels) {
   const std::string name = place.prefix + place.style->projections[0] + ".weight";
   const TensorInfo* projection = file.find(name);
@@ -161,27 +146,40 @@ std::vector<BlockPlace> block_places(const SafetensorsFile& file) {
       if (prefix.empty() || prefix.ends_with('.')) places.push_back({std::move(prefix), &style});
     }
   }
-  std::ranges::stable_sort(places, {}, &BlockPlace::prefix);
+  // Where a place has projections of two styles, the one that style_at takes.
+  std::ranges::sort(places, {}, [](const BlockPlace& place) { return std::tie(place.prefix, place.style); });
+  const auto doubles = std::ranges::unique(places, {}, &BlockPlace::prefix);
+  places.erase(doubles.begin(), doubles.end());
   return places;
 }
 
 Status spec_in_file(const SafetensorsFile& file, const BlockPlace& place, Spec& spec) {
   if (place.style->folded) return read_folded_spec(file, spec);
   if (place.style->eps != 0) spec.eps = place.style->eps;
-  spec.norm = place.style->may_lack_norm ? Norm::kNone : Norm::kGroup;
+  spec.norm = Norm::kGroup;
+  const char* norm = nullptr;
+  EDGEATTN_TRY(find_norm(file, place, norm));
+  if (norm == nullptr) return {};
   for (const NormKey& key : kNormKeys) {
-    if (file.find(norm_tensor(place, key)) != nullptr) spec.norm = key.running ? Norm::kBatch : Norm::kGroup;
+    if (key.running && file.find(key.tensor(place, norm)) != nullptr) spec.norm = Norm::kBatch;
   }
   return {};
 }
 
-Status block_tensors(const SafetensorsFile& file, const BlockPlace& place, Norm norm, std::size_t& channels,
-                     std::vector<BlockTensor>& tensors) {
-  EDGEATTN_TRY(check_foreign_module(file, place.prefix));
+Status block_tensors(const SafetensorsFile& file, const SortedKeys& keys, const BlockPlace& place, Norm norm, Diagnosis diagnosis,
+                     std::size_t& channels, std::vector<BlockTensor>& tensors) {
+  const char* own_norm = nullptr;
+  EDGEATTN_TRY(find_norm(file, place, own_norm));
+  EDGEATTN_TRY(check_wrapped(file, keys, place, own_norm, diagnosis));
+  EDGEATTN_TRY(check_foreign_keys(file, keys, place, own_norm));
   EDGEATTN_TRY(find_channels(file, place, channels));
-  EDGEATTN_TRY(check_foreign_norm_keys(file, place, norm));
-  tensors = expected_tensors(place, norm, channels);
-  for (const BlockTensor& tensor : tensors) EDGEATTN_TRY(check_tensor(file, tensor));
+  EDGEATTN_TRY(check_other_norm_keys(file, place, norm, own_norm));
+  tensors = expected_tensors(place, norm, own_norm != nullptr ? own_norm : place.style->norms[0], channels);
+  for (const BlockTensor& tensor : tensors) {
+    if (own_norm == nullptr && tensor.values == &BlockWeights::norm_weight)
+      return missing_norm(file, keys, place, channels, diagnosis);
+    EDGEATTN_TRY(check_tensor(file, tensor));
+  }
   return {};
 }
 

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "edgeattn/io.h"
+
+namespace edgeattn::io {
+
+/// The names of a file's tensors, sorted. Lives as long as the file.
+class SortedKeys {
+ public:
+  explicit SortedKeys(const SafetensorsFile& file) {
+    for (const TensorInfo& tensor : file.tensors()) names_.emplace_back(tensor.name);
+    std::ranges::sort(names_);
+  }
+
+  /// Those that begin with `prefix`.
+  [[nodiscard]] std::span<const std::string_view> below(std::string_view prefix) const {
+    const auto start = [&](std::string_view name) { return name.substr(0, prefix.size()); };
+    const auto range = std::ranges::equal_range(names_, prefix, {}, start);
+    return {range.begin(), range.end()};
+  }
+
+ private:
+  std::vector<std::string_view> names_;
+};
+
+}  // namespace edgeattn::io
