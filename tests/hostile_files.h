@@ -35,6 +35,7 @@ inline constexpr std::uint64_t kHuge = std::numeric_limits<std::uint64_t>::max()
 inline constexpr std::size_t kLast = std::numeric_limits<std::size_t>::max();
 inline const std::string kRoot = std::to_string(std::size_t{1} << std::numeric_limits<std::size_t>::digits / 2);
 inline const std::string kThird = std::to_string(kLast / 3 + 1);
+inline const std::string kEighth = std::to_string(kLast / 8 + 1);
 inline const std::string kFourth = std::to_string(kLast / 4 + 1);
 inline const std::string kAtEnd = "[" + std::to_string(kLast - 1) + "," + std::to_string(kLast) + "]";
 
@@ -141,7 +142,8 @@ inline const HostileFile kHostileFiles[] = {
     {"offsets in an object", safetensors(tensor("\"U8\"", "[0]", "{}")), "expected as data_offsets an array"},
     // Dtypes
     {"unknown dtype", safetensors(tensor("\"F128\"", "[0]", "[0,0]")), "tensor 'x': dtype 'F128' is unknown"},
-    {"dtype of a newer version", safetensors(tensor("\"F4\"", "[2]", "[0,1]"), "x"), "dtype 'F4' is unknown"},
+    {"dtype of a newer version", safetensors(tensor("\"I4\"", "[2]", "[0,1]"), "x"), "dtype 'I4' is unknown"},
+    {"dtype by another name", safetensors(tensor("\"F8_E4M3FN\"", "[1]", "[0,1]"), "x"), "dtype 'F8_E4M3FN' is unknown"},
     {"dtype in lower case", safetensors(tensor("\"f32\"", "[0]", "[0,0]")), "dtype 'f32' is unknown"},
     {"empty dtype", safetensors(tensor("\"\"", "[0]", "[0,0]")), "dtype '' is unknown"},
     {"dtype with a line break", safetensors(tensor("\"F\\n32\"", "[0]", "[0,0]")), "dtype 'F?32' is unknown"},
@@ -150,16 +152,25 @@ inline const HostileFile kHostileFiles[] = {
     {"bytes do not match a scalar", safetensors(tensor("\"F32\"", "[]", "[0,8]"), zeros(8)), "expected 4 bytes"},
     {"no bytes for elements", safetensors(tensor("\"I64\"", "[1]", "[0,0]")), "expected 8 bytes"},
     {"bytes for no elements", safetensors(tensor("\"U8\"", "[0]", "[0,1]"), "x"), "expected 0 bytes"},
+    {"half a byte", safetensors(tensor("\"F4\"", "[3]", "[0,1]"), "x"), "expected whole bytes, given 3 elements of 4 bits (F4)"},
+    {"half a byte, rounded up", safetensors(tensor("\"F4\"", "[5]", "[0,3]"), "xxx"), "expected whole bytes"},
+    {"a quarter of a byte", safetensors(tensor("\"F6_E2M3\"", "[3]", "[0,2]"), "xx"), "3 elements of 6 bits"},
+    {"a scalar of 6 bits", safetensors(tensor("\"F6_E3M2\"", "[]", "[0,1]"), "x"), "1 elements of 6 bits"},
+    {"bytes for elements of 4 bits", safetensors(tensor("\"F4\"", "[4]", "[0,4]"), zeros(4)), "expected 2 bytes"},
+    {"bytes for elements of 6 bits", safetensors(tensor("\"F6_E3M2\"", "[4]", "[0,4]"), zeros(4)), "expected 3 bytes"},
+    {"bits wrap around to 0", safetensors(tensor("\"C64\"", "[" + kEighth + "]", "[0,0]")), "overflows"},
     {"product wraps around to 0", safetensors(tensor("\"U8\"", "[" + kRoot + "," + kRoot + "]", "[0,0]")), "overflows"},
     {"product wraps around to a match", safetensors(tensor("\"U8\"", "[3," + kThird + "]", "[0,2]"), "xx"),
      "overflows"},
     {"bytes wrap around to 0", safetensors(tensor("\"F32\"", "[" + kFourth + "]", "[0,0]")), "overflows"},
     {"offsets in the wrong order", safetensors(tensor("\"U8\"", "[4]", "[4,0]"), zeros(4)), "in order, given [4, 0]"},
-    {"offsets past the end", safetensors(tensor("\"F32\"", "[2]", "[0,8]"), zeros(7)), "past the end of the 7 bytes"},
+    {"offsets past the end", safetensors(tensor("\"F32\"", "[2]", "[0,8]"), zeros(7)), "bytes, as its header tells, given "},
     {"offsets begin past the end", safetensors(tensor("\"U8\"", "[0]", "[9,9]"), zeros(4)),
-     "past the end of the 4 bytes"},
+     "begin at 0, where the data before it ends, given 9: a gap"},
     {"offsets at the end of the address space",
-     safetensors(tensor("\"U8\"", "[1]", kAtEnd), zeros(4)), "past the end"},
+     safetensors(tensor("\"U8\"", "[1]", kAtEnd), zeros(4)), "a gap"},
+    {"as many bytes as there are addresses", safetensors(tensor("\"U8\"", "[" + std::to_string(kLast) + "]", "[0," + std::to_string(kLast) + "]")),
+     "it is cut short"},
     {"first tensor begins late", safetensors(tensor("\"U8\"", "[4]", "[1,5]"), zeros(5)), "begin at 0"},
     {"gap", safetensors(two_tensors("[0,4]", "[5,9]"), zeros(9)), "tensor 'b': expected data_offsets to begin at 4"},
     {"overlap", safetensors(two_tensors("[0,4]", "[3,7]"), zeros(7)), "given 3: an overlap"},
