@@ -296,7 +296,8 @@ TEST_CASE("allocations of reading weights fail one by one") {
        .run =
            [&] {
              int ends[2];
-             if (::pipe(ends) != 0 || ::write(ends[1], bytes.data(), bytes.size()) < 0) return Status::error(StatusCode::kIo, "no pipe");
+             if (::pipe(ends) != 0 || ::write(ends[1], bytes.data(), bytes.size()) < 0)
+               return Status::error(StatusCode::kIo, "no pipe");
              ::close(ends[1]);
              const Status status = io::SafetensorsFile::open("/dev/fd/" + std::to_string(ends[0]), file);
              ::close(ends[0]);

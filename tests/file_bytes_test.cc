@@ -107,7 +107,9 @@ TEST_CASE("pipes: what a file says, a pipe with the same bytes says") {
     const std::string by_pipe = SafetensorsFile::open(piped.path(), file).message();
     CAPTURE(by_file);
     CAPTURE(by_pipe);
-    const auto without_path = [](const std::string& message, const std::string& of) { return message.empty() ? message : message.substr(of.size()); };
+    const auto without_path = [](const std::string& message, const std::string& of) {
+      return message.empty() ? message : message.substr(of.size());
+    };
     const bool more = by_file.find(" more bytes") != std::string::npos || by_pipe.find("may hold") != std::string::npos;
     CHECK((more || without_path(by_file, path) == without_path(by_pipe, piped.path())));
     CHECK(by_file.empty() == by_pipe.empty());
@@ -158,8 +160,8 @@ TEST_CASE("files: sockets, devices and folders are refused") {
     std::string path;
     const char* kind;
   };
-  for (const Row& row : {Row{path, "socket"}, Row{"/proc/self/fd/" + std::to_string(pair[0]), "socket"}, Row{"/dev/zero", "device"},
-                         Row{"/dev/full", "device"}, Row{folder.path().string(), "directory"}}) {
+  for (const Row& row : {Row{path, "socket"}, Row{"/proc/self/fd/" + std::to_string(pair[0]), "socket"},
+                         Row{"/dev/zero", "device"}, Row{"/dev/full", "device"}, Row{folder.path().string(), "directory"}}) {
     SafetensorsFile file;
     const Status status = SafetensorsFile::open(row.path, file);
     CHECK(status.code() == StatusCode::kIo);

@@ -25,7 +25,8 @@ struct Foreign {
 
 using namespace std::string_literals;
 const Foreign kForeign[] = {
-    {"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "Git LFS pointer, not the file itself: run `git lfs pull`"},
+    {"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
+     "Git LFS pointer, not the file itself: run `git lfs pull`"},
     {"version https://git-lfs.github.com/spec/v1\next-0-foo sha256:00\noid sha256:00\nsize 12\n", "Git LFS pointer"},
     {"version https://hawser.github.com/spec/v1\noid sha256:00\n", "Git LFS pointer"},
     {"<html><body>403</body></html>", "HTML page"},
@@ -67,15 +68,20 @@ const Foreign kForeign[] = {
     {"\x1c\0\0\0TFL3\x14\0\x20\0"s, "TensorFlow Lite"},
     {"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"s, "PNG"},
     {"\xff\xd8\xff\xe0\0\x10JFIF"s, "JPEG"},
-    {"\xff\xd8\xff\xe1\0\x10" "Exif"s, "JPEG"},
+    {"\xff\xd8\xff\xe1\0\x10"
+     "Exif"s,
+     "JPEG"},
     {"GIF89a\1\0", "GIF"},
     {"RIFF\x10\0\0\0WEBPVP8 "s, "WebP"},
-    {"\x7f" "ELF\2\1\1\0"s, "ELF"},
+    {"\x7f"
+     "ELF\2\1\1\0"s,
+     "ELF"},
     {R"({"weight_map": {"x": "a.safetensors"}})", "the index of a sharded model"},
     {"{\"_class_name\": \"AutoencoderKL\"}", "a JSON file"},
     {"\n { \"x\" : 1 }", "a JSON file"},
     {"Not Found", "text, which begins with 'Not Found'"},
-    {"Entry not found: größe.safetensors of somebody's model on a server", "text, which begins with 'Entry not found: größe.safetensors of '"},
+    {"Entry not found: größe.safetensors of somebody's model on a server",
+     "text, which begins with 'Entry not found: größe.safetensors of '"},
     {"404: a\tb\r\n", "text, which begins with '404: a?b"},
     {zeros(16), "its first 16 bytes are zeros"},
     {zeros(1000), "its first 1000 bytes are zeros"},
@@ -118,6 +124,6 @@ TEST_CASE("safetensors: what is cut short says so with both numbers") {
   }
   SafetensorsFile file;
   const std::string message = SafetensorsFile::parse(bytes_of(good.substr(0, 30)), "w", file).message();
-  CHECK(message == "w: header: expected within the file, which has 22 bytes for it, given a length of " + std::to_string(kGoodHeader.size()) +
-                       ": it is cut short, as by a download that broke off");
+  CHECK(message == "w: header: expected within the file, which has 22 bytes for it, given a length of " +
+                       std::to_string(kGoodHeader.size()) + ": it is cut short, as by a download that broke off");
 }

@@ -85,14 +85,17 @@ TEST_CASE("safetensors: dtypes") {
     const std::string dtype = '"' + std::string(row.name) + '"';
     for (const std::size_t eighths : {0u, 1u, 3u, 8u}) {
       const std::string bytes = std::to_string(eighths * row.bits);
-      const std::string good = safetensors(tensor(dtype, "[2," + std::to_string(4 * eighths) + "]", "[0," + bytes + "]"), zeros(eighths * row.bits));
+      const std::string good =
+          safetensors(tensor(dtype, "[2," + std::to_string(4 * eighths) + "]", "[0," + bytes + "]"), zeros(eighths * row.bits));
       SafetensorsFile file;
       REQUIRE(std::string(parse(good, file).message()) == "");
       CHECK(file.tensors()[0].dtype == row.dtype);
       const bool readable = row.dtype != Dtype::kOther;
       std::vector<float> values;
       const Status status = file.read(file.tensors()[0], values);
-      const StatusCode expected = !readable ? StatusCode::kUnsupported : eighths == 0 ? StatusCode::kInvalidArgument : StatusCode::kOk;
+      const StatusCode expected = !readable      ? StatusCode::kUnsupported
+                                  : eighths == 0 ? StatusCode::kInvalidArgument
+                                                 : StatusCode::kOk;
       CHECK(status.code() == expected);
       if (!readable) CHECK(std::string(status.message()).find("tensor 'x': expected dtype F64, F32, ") != std::string::npos);
       if (!readable) CHECK(std::string(status.message()).ends_with("given " + std::string(row.name)));
@@ -199,8 +202,9 @@ TEST_CASE("safetensors: 8-bit floats with a scale are refused, and the scale is 
       CAPTURE(dtype);
       CAPTURE(std::string(row.key));
       const std::size_t size = dtype == "F16" ? 2 : 1;
-      const std::string header = "{\"" + std::string(row.tensor) + R"(":{"dtype":")" + dtype + R"(","shape":[1],"data_offsets":[0,)" + std::to_string(size) +
-                                 R"(]},")" + row.key + R"(":{"dtype":"F32","shape":[],"data_offsets":[)" + std::to_string(size) + ',' +
+      const std::string header = "{\"" + std::string(row.tensor) + R"(":{"dtype":")" + dtype +
+                                 R"(","shape":[1],"data_offsets":[0,)" + std::to_string(size) + R"(]},")" + row.key +
+                                 R"(":{"dtype":"F32","shape":[],"data_offsets":[)" + std::to_string(size) + ',' +
                                  std::to_string(size + 4) + "]}}";
       SafetensorsFile file;
       const std::string bytes = safetensors(header, zeros(size + 4));

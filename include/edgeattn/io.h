@@ -34,7 +34,8 @@ struct EDGEATTN_API TensorInfo {
 /// Pairs of key and value of a file's `__metadata__`.
 using Metadata = std::vector<std::pair<std::string, std::string>>;
 
-/// A safetensors file, or the shards of a model by their index; checked in full before any tensor is handed out (docs/safetensors.md).
+/// A safetensors file, or the shards of a model by their index; checked in full before any tensor is handed out
+/// (docs/safetensors.md).
 class EDGEATTN_API SafetensorsFile {
  public:
   SafetensorsFile() noexcept;
@@ -43,8 +44,9 @@ class EDGEATTN_API SafetensorsFile {
   ~SafetensorsFile();
 
   /// Maps a regular file, or reads it where the system does not map it; reads a pipe to its end into memory. For a
-  /// `model.safetensors.index.json`, maps the shards beside it. kNotFound, kIo, kFormat (with the rule that the file breaks, or what it is
-  /// instead of a safetensors file), kOutOfMemory. Messages start with the path of what is wrong: of the index, or of a shard.
+  /// `model.safetensors.index.json`, maps the shards beside it. kNotFound, kIo, kFormat (with the rule that the file breaks, or
+  /// what it is instead of a safetensors file), kOutOfMemory. Messages start with the path of what is wrong: of the index, or of
+  /// a shard.
   static Status open(const std::string& path, SafetensorsFile& file) noexcept;
   /// The same for bytes in memory, which must outlive `file`. `name` stands for the path in messages.
   static Status parse(std::span<const std::byte> bytes, std::string_view name, SafetensorsFile& file) noexcept;
@@ -58,8 +60,8 @@ class EDGEATTN_API SafetensorsFile {
   [[nodiscard]] const Metadata& metadata() const noexcept;
   [[nodiscard]] const TensorInfo* find(std::string_view name) const noexcept;
 
-  /// Converts a tensor to float32 (F64 rounded once, the smaller ones exactly). kUnsupported for a dtype that is kOther, and for 8-bit
-  /// floats beside a key with their scale; kInvalidArgument for a tensor with no elements.
+  /// Converts a tensor to float32 (F64 rounded once, the smaller ones exactly). kUnsupported for a dtype that is kOther, and for
+  /// 8-bit floats beside a key with their scale; kInvalidArgument for a tensor with no elements.
   Status read(const TensorInfo& tensor, std::vector<float>& values) const noexcept;
 
  private:
@@ -75,9 +77,11 @@ struct NamedTensor {
   Dtype dtype = Dtype::kF32;  ///< in the file: kF32, or kF16 or kBf16, to which values are rounded to nearest, ties to even
 };
 
-/// Writes tensors. To a temporary name beside `path`, which is then renamed, unless `path` exists and is no regular
-/// file: that is written directly. kIo and kOutOfMemory name the path and the reason; then nothing is left behind and an old file is
-/// untouched. Meanwhile the calling thread holds back SIGINT, SIGTERM and SIGHUP, so that they leave no temporary file either.
+/// Writes tensors. To a temporary name beside `path`, which is then renamed, unless `path` exists and is no regular file, or
+/// names a descriptor of this process (/dev/stdout): that is written directly. A writable file that no other can be renamed over
+/// (a mount point, or in a folder that is read-only) is overwritten after room for all was reserved. kIo and kOutOfMemory name
+/// the path and the reason; then nothing is left behind and an old file is untouched, unless the message says that it is lost.
+/// Meanwhile the calling thread holds back SIGINT, SIGTERM and SIGHUP, so that they leave no temporary file either.
 EDGEATTN_API Status write_safetensors(const std::string& path, std::span<const NamedTensor> tensors,
                                       const Metadata& metadata = {}) noexcept;
 /// The same for one tensor.
@@ -99,6 +103,17 @@ struct BlockEntry {
 
 /// Blocks whose keys and shapes are complete, sorted by prefix.
 EDGEATTN_API Status find_blocks(const SafetensorsFile& file, std::vector<BlockEntry>& blocks) noexcept;
+
+/// What has the keys of a block, and which load_block refuses whatever the request tells besides the prefix: a tensor is missing
+/// or has another shape, a dtype that is not read, a value that is not finite.
+struct RefusedBlock {
+  std::string prefix;
+  std::string style;
+  std::string reason;  ///< what load_block says, without the path
+};
+
+/// Tries to load every block, and lists those that are refused, sorted by prefix. kOutOfMemory.
+EDGEATTN_API Status find_refused_blocks(const SafetensorsFile& file, std::vector<RefusedBlock>& blocks) noexcept;
 
 /// How the rows of one qkv tensor are ordered, with several heads of d = C/heads rows.
 enum class QkvOrder : std::uint8_t {

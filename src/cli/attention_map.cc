@@ -116,8 +116,8 @@ void write_weights(const Attention& attention, const std::string& output) {
 
 std::string attention_map_command(const RunOptions& options) {
   const auto [row, column] = *options.attention_map;
-  const bool picture = is_picture(options.output);
-  if (picture) require_png(options.output);
+  const bool picture = is_picture(*options.output);
+  if (picture) require_png(*options.output);
   const io::BlockWeights weights = read_weights(options);
   const FeatureMap input = read_feature_map(options.input, options.tensor, "--tensor");
   const Layout layout = options.layout;
@@ -126,13 +126,13 @@ std::string attention_map_command(const RunOptions& options) {
                       .layout = layout,
                       .query = {.image = options.attention_image, .row = row, .column = column},
                       .maps = {}};
-  check_writable(options.output);
+  check_writable(*options.output);
 
   check(io::attention_map(weights, attention.shape, layout, input.values, attention.query, attention.maps),
         input.source + ": ");
-  if (picture) write_picture(attention, options.output);
-  else write_weights(attention, options.output);
-  return options.json ? json_report(attention) : text_report(attention, options.output);
+  if (picture) write_picture(attention, *options.output);
+  else write_weights(attention, *options.output);
+  return options.json ? json_report(attention) : text_report(attention, *options.output);
 }
 
 }  // namespace edgeattn::cli

@@ -1,3 +1,4 @@
+#include "cli/check_writable.h"
 #include "cli/command.h"
 #include "cli/failure.h"
 #include "cli/text.h"
@@ -6,12 +7,13 @@
 namespace edgeattn::cli {
 
 std::string fold_command(const FoldOptions& options) {
+  check_writable(*options.output);
   const io::BlockWeights weights = read_weights(options);
   io::BlockWeights folded;
   check(io::fold_block(weights, detect_machine(), folded), *options.weights + ", block '" + weights.prefix + "': ");
-  check(io::write_folded(options.output, folded));
+  check(io::write_folded(*options.output, folded));
   return "folded  '" + folded.prefix + "', " + std::to_string(folded.spec.channels) + " channels, " +
-         describe(folded.spec) + "\noutput  " + options.output + "\n";
+         describe(folded.spec) + "\noutput  " + *options.output + "\n";
 }
 
 }  // namespace edgeattn::cli

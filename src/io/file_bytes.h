@@ -22,8 +22,8 @@ struct Free {
   void operator()(std::byte* begin) const noexcept { std::free(begin); }
 };
 
-/// The bytes of a file. A regular one is mapped, read-only, and paged in by the system as it is touched; a pipe, and a file that the system
-/// does not map, is read into memory as far as it is asked for.
+/// The bytes of a file. A regular one is mapped, read-only, and paged in by the system as it is touched; a pipe, and a file that
+/// the system does not map, is read into memory as far as it is asked for.
 class FileBytes {
  public:
   enum class Pipes { kRefused, kRead };
@@ -32,12 +32,12 @@ class FileBytes {
   /// Bytes of the caller's.
   explicit FileBytes(std::span<const std::byte> bytes) noexcept : bytes_(bytes) {}
 
-  /// kNotFound; kIo for what cannot be opened and for what is neither a regular file nor, where they are read, a pipe. A FIFO waits for
-  /// a writer.
+  /// kNotFound; kIo for what cannot be opened and for what is neither a regular file nor, where they are read, a pipe. A FIFO
+  /// waits for a writer.
   static Status open(const std::string& path, Pipes pipes, FileBytes& file);
 
-  /// Reads on until there are `count` bytes or no more come; then what bytes() gave before is gone. Does nothing for bytes that are all
-  /// there, mapped or the caller's. kIo when reading fails, and for more of a pipe than kMostPipedBytes.
+  /// Reads on until there are `count` bytes or no more come; then what bytes() gave before is gone. Does nothing for bytes that
+  /// are all there, mapped or the caller's. kIo when reading fails, and for more of a pipe than kMostPipedBytes.
   Status fill(const std::string& path, std::size_t count);
 
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }

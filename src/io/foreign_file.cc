@@ -59,7 +59,8 @@ bool starts_with_tag(std::string_view text, std::string_view tag) {
 const char* zip_format(std::string_view text) {
   constexpr std::size_t kNameLength = 26, kName = 30;
   if (text.size() < kName) return "a zip archive";
-  const std::size_t length = static_cast<unsigned char>(text[kNameLength]) + 256u * static_cast<unsigned char>(text[kNameLength + 1]);
+  const std::size_t length =
+      static_cast<unsigned char>(text[kNameLength]) + 256u * static_cast<unsigned char>(text[kNameLength + 1]);
   const std::string_view name = text.substr(kName, length);
   if (name.ends_with(".npy")) return "a NumPy .npz file: " EDGEATTN_CONVERT;
   if (name.ends_with(".pkl") || name.starts_with("archive/") || name.ends_with("/byteorder") || name.ends_with("/version"))
@@ -79,7 +80,8 @@ bool is_onnx(std::string_view text) {
   return contains("\x12\x1a\x22\x28\x32\x3a\x42"sv, text.substr(2, 1));
 }
 
-/// Bytes of the UTF-8 character that `text` begins with; 0 if it begins with none, or with a control character but those of lines.
+/// Bytes of the UTF-8 character that `text` begins with; 0 if it begins with none, or with a control character but those of
+/// lines.
 std::size_t character_bytes(std::string_view text) {
   const auto first = static_cast<unsigned char>(text[0]);
   if (first < 0x80) return (first >= 0x20 && first != 0x7F) || contains("\n\r\t", text.substr(0, 1)) ? 1 : 0;

@@ -61,8 +61,8 @@ class IndexReader final : public nlohmann::json_sax<Json> {
     if (in_map()) entries_.push_back({std::move(name), {}});
     if (depth_ != 1) return true;
     at_map_ = name == "weight_map";
-    if (at_map_ && std::exchange(has_map_, true)) return fail(file_error(StatusCode::kFormat, path_, "expected weight_map once, given twice"));
-    return true;
+    if (!at_map_ || !std::exchange(has_map_, true)) return true;
+    return fail(file_error(StatusCode::kFormat, path_, "expected weight_map once, given twice"));
   }
 
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
@@ -79,7 +79,10 @@ class IndexReader final : public nlohmann::json_sax<Json> {
 
   /// A value that is no shard's name: an error where one belongs.
   bool other() {
-    if (in_map_) return fail(tensor_error(StatusCode::kFormat, path_, entries_.back().tensor, "expected in weight_map the name of its shard"));
+    if (in_map_) {
+      return fail(
+          tensor_error(StatusCode::kFormat, path_, entries_.back().tensor, "expected in weight_map the name of its shard"));
+    }
     if (depth_ == 1 && at_map_) return fail(file_error(StatusCode::kFormat, path_, "expected as weight_map an object"));
     return true;
   }
@@ -106,10 +109,13 @@ Status parse_index(std::string_view path, std::string_view json, std::vector<Ind
   IndexReader reader(path, entries);
   Json::sax_parse(json.begin(), json.end(), &reader);
   EDGEATTN_TRY(reader.status());
-  if (!reader.has_map()) return file_error(StatusCode::kFormat, path, "expected a safetensors file or the index of one, with a weight_map, given a JSON file");
+  if (!reader.has_map())
+    return file_error(StatusCode::kFormat, path, "expected a safetensors file, or an index with a weight_map, given a JSON file");
+  if (entries.empty()) return file_error(StatusCode::kFormat, path, "expected tensors in weight_map, given none");
   std::ranges::sort(entries, {}, &IndexEntry::tensor);
   const auto twice = std::ranges::adjacent_find(entries, {}, &IndexEntry::tensor);
-  if (twice != entries.end()) return tensor_error(StatusCode::kFormat, path, twice->tensor, "expected in weight_map once, given twice");
+  if (twice != entries.end())
+    return tensor_error(StatusCode::kFormat, path, twice->tensor, "expected in weight_map once, given twice");
   for (const IndexEntry& entry : entries)
     if (!is_plain_name(entry.shard))
       return tensor_error(StatusCode::kFormat, path, entry.tensor, "expected as shard a file beside the index, given '",

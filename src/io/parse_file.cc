@@ -36,8 +36,8 @@ Status split_header(const std::string& path, FileBytes& file, std::string_view& 
   std::uint64_t length = 0;
   std::memcpy(&length, file.bytes().data(), kLengthBytes);
   if (length > kMostHeaderBytes) {
-    return no_safetensors(path, file, "header: expected at most 100000000 bytes, given a length of ", std::to_string(length).c_str(),
-                          "; the file begins with ", first_bytes(file.bytes()).c_str());
+    return no_safetensors(path, file, "header: expected at most 100000000 bytes, given a length of ",
+                          std::to_string(length).c_str(), "; the file begins with ", first_bytes(file.bytes()).c_str());
   }
   const auto bytes = static_cast<std::size_t>(length);
   EDGEATTN_TRY(file.fill(path, kLengthBytes + bytes));
@@ -45,12 +45,13 @@ Status split_header(const std::string& path, FileBytes& file, std::string_view& 
   const auto* const begin = reinterpret_cast<const char*>(file.bytes().data()) + kLengthBytes;
   if (bytes > rest) {
     const bool cut = rest > 0 && *begin == '{';
-    return no_safetensors(path, file, "header: expected within the file, which has ", rest, " bytes for it, given a length of ", bytes,
-                          cut ? kCutShort : "");
+    return no_safetensors(path, file, "header: expected within the file, which has ", rest, " bytes for it, given a length of ",
+                          bytes, cut ? kCutShort : "");
   }
   header = {begin, bytes};
   if (header.starts_with('{')) return {};
-  return no_safetensors(path, file, "header: expected to start with '{', given a file that begins with ", first_bytes(file.bytes()).c_str());
+  return no_safetensors(path, file, "header: expected to start with '{', given a file that begins with ",
+                        first_bytes(file.bytes()).c_str());
 }
 
 /// Checks one tensor by itself: dtype, and bytes against the shape.
@@ -60,9 +61,11 @@ Status check_tensor(const std::string& path, TensorInfo& tensor) {
   if (dtype == nullptr) return fail("dtype '", Shown(tensor.dtype_name).c_str(), "' is unknown");
   tensor.dtype = dtype->dtype;
   std::size_t elements = 1, expected = 0;
-  if (!multiply(elements, tensor.shape) || !dtype->size(elements, expected)) return fail("shape: the product of its sizes overflows");
+  if (!multiply(elements, tensor.shape) || !dtype->size(elements, expected))
+    return fail("shape: the product of its sizes overflows");
   if (!dtype->fills_bytes(elements))
-    return fail("expected whole bytes, given ", elements, " elements of ", dtype->bits, " bits (", tensor.dtype_name.c_str(), ")");
+    return fail("expected whole bytes, given ", elements, " elements of ", dtype->bits, " bits (", tensor.dtype_name.c_str(),
+                ")");
   if (expected == tensor.bytes) return {};
   return fail("expected ", expected, " bytes for its shape and dtype, given data_offsets of ", tensor.bytes, " bytes");
 }

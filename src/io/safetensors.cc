@@ -56,7 +56,8 @@ Status SafetensorsFile::State::parse(std::span<const std::byte> bytes) {
 
 Status SafetensorsFile::State::open_shards() {
   if (contents[0].is_pipe())
-    return file_error(StatusCode::kIo, path, "expected a safetensors file, given JSON: the index of a sharded model is read from a file ",
+    return file_error(StatusCode::kIo, path,
+                      "expected a safetensors file, given JSON: the index of a sharded model is read from a file ",
                       "beside its shards, not from a pipe");
   EDGEATTN_TRY(contents[0].fill(path, kMostHeaderBytes + 1));
   const std::span<const std::byte> bytes = contents[0].bytes();
@@ -97,12 +98,15 @@ Status SafetensorsFile::State::add_shard(const std::string& shard, const std::st
 
 /// Checks that index and shards name the same tensors, each in one place.
 Status SafetensorsFile::State::check_shards(const std::vector<IndexEntry>& entries) {
-  const auto fail = [&](const std::string& tensor, auto... parts) { return tensor_error(StatusCode::kFormat, path, tensor, parts...); };
+  const auto fail = [&](const std::string& tensor, auto... parts) {
+    return tensor_error(StatusCode::kFormat, path, tensor, parts...);
+  };
   const auto name_of = [this](std::size_t file) { return files[file].substr(files[file].rfind('/') + 1); };
   for (std::size_t i = 1; i < by_name.size(); ++i) {
     const TensorInfo &first = tensors[by_name[i - 1]], &second = tensors[by_name[i]];
     if (first.name == second.name)
-      return fail(first.name, "is in two shards, '", Shown(name_of(first.file)).c_str(), "' and '", Shown(name_of(second.file)).c_str(), "'");
+      return fail(first.name, "is in two shards, '", Shown(name_of(first.file)).c_str(), "' and '",
+                  Shown(name_of(second.file)).c_str(), "'");
   }
   for (const IndexEntry& entry : entries) {
     const TensorInfo* const found = find(entry.tensor);
@@ -128,7 +132,8 @@ const TensorInfo* SafetensorsFile::State::find(std::string_view name) const noex
 
 const TensorInfo* SafetensorsFile::State::scale_of(const TensorInfo& tensor) const noexcept {
   if (tensor.dtype != Dtype::kF8E4m3 && tensor.dtype != Dtype::kF8E5m2) return nullptr;
-  const auto found = std::ranges::find_if(tensors, [&](const TensorInfo& other) { return is_scale_key(other.name, tensor.name); });
+  const auto found =
+      std::ranges::find_if(tensors, [&](const TensorInfo& other) { return is_scale_key(other.name, tensor.name); });
   return found == tensors.end() ? nullptr : &*found;
 }
 
@@ -197,7 +202,8 @@ Status SafetensorsFile::read(const TensorInfo& tensor, std::vector<float>& value
     }
     const DtypeTraits* dtype = find_dtype(own->dtype_name);
     if (dtype->to_float == nullptr) {
-      return fail(StatusCode::kUnsupported, "expected dtype F64, F32, F16, BF16, F8_E4M3 or F8_E5M2, given ", own->dtype_name.c_str());
+      return fail(StatusCode::kUnsupported, "expected dtype F64, F32, F16, BF16, F8_E4M3 or F8_E5M2, given ",
+                  own->dtype_name.c_str());
     }
     if (const TensorInfo* const scale = state_->scale_of(*own)) {
       return fail(StatusCode::kUnsupported, "is ", own->dtype_name.c_str(), " with the scale '", Shown(scale->name).c_str(),
