@@ -17,7 +17,7 @@ import sys
 import threading
 
 sys.dont_write_bytecode = True  # the source tree stays as it is
-from cli_test import MAP, SMALL, TOOL, call, good, run_checks
+from cli_test import MAP, PNG, SMALL, TOOL, call, good, run_checks
 from crafted import ddpm_block, decoded, encoded
 
 OPTIONS = ("--groups", "2")
@@ -59,7 +59,8 @@ def test_every_name_of_standard_output_gets_the_output_alone():
             result = subprocess.run([*TOOL, "run", *INPUTS, "-o", name, *extra], capture_output=True, check=True)
             assert result.stdout == expected, (name, len(result.stdout))
             report = result.stderr.decode()
-            assert json.loads(report)["shape"] == [1, 4, 2, 2] if extra else "\noutput  /dev/stdout\n" in report, report
+            named = "/dev/stdout" if name == "-" else name
+            assert json.loads(report)["shape"] == [1, 4, 2, 2] if extra else f"\noutput  {named}\n" in report, report
     assert sorted(os.listdir(".")) == ["expected", "link", "link-to-link", "w", "x"]
 
 
@@ -83,7 +84,12 @@ def test_standard_output_may_be_a_file_or_a_socket():
         assert read(name) == before + expected and b"output  /dev/stdout" in result.stderr, (name, result)
     with open("y", "wb") as file:  # by its own name
         result = subprocess.run([*TOOL, "run", *INPUTS, "-o", "y"], stdout=file, stderr=subprocess.PIPE, check=True)
-    assert read("y") == expected and b"output  " in result.stderr, result
+    assert read("y") == expected and b"output  y\n" in result.stderr, result
+    with open("map", "wb") as file:  # whose name says what it holds
+        os.symlink("map", "named.png")
+        subprocess.run([*TOOL, "run", *INPUTS, "--attention-map", "0,0", "-o", "named.png" if PNG else "map"], stdout=file,
+                       stderr=subprocess.PIPE, check=True)
+    assert read("map").startswith(b"\x89PNG") if PNG else decoded(read("map"))["attention"], read("map")[:9]
     ours, theirs = socket.socketpair()
     with ours, theirs:
         subprocess.run([*TOOL, "run", *INPUTS, "-o", "-"], stdout=theirs, stderr=subprocess.PIPE, check=True)

@@ -12,6 +12,7 @@
 #include "cli/failure.h"
 #include "cli/feature_map.h"
 #include "cli/heat_map.h"
+#include "cli/places.h"
 #include "cli/png.h"
 #include "cli/text.h"
 #include "edgeattn/io.h"
@@ -103,13 +104,13 @@ void write_picture(const Attention& attention, const std::string& output) {
                                        .width = attention.shape.width,
                                        .row = attention.query.row,
                                        .column = attention.query.column});
-  check(io::write_text(output, encode_png(picture, output)));
+  check(io::write_text(target_of(output), encode_png(picture, output)));
 }
 
 void write_weights(const Attention& attention, const std::string& output) {
   const std::vector<float> values(attention.maps.begin(), attention.maps.end());
   const std::vector<std::size_t> shape = {attention.weights.spec.heads, attention.shape.height, attention.shape.width};
-  check(io::write_safetensors(output, "attention", shape, values));
+  check(io::write_safetensors(target_of(output), "attention", shape, values));
 }
 
 }  // namespace

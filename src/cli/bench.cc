@@ -8,6 +8,7 @@
 #include "cli/check_writable.h"
 #include "cli/command.h"
 #include "cli/failure.h"
+#include "cli/places.h"
 #include "cli/progress.h"
 #include "cli/stopwatch.h"
 #include "cli/text.h"
@@ -105,7 +106,7 @@ std::string bench_command(const BenchOptions& options) {
   if (options.output) {
     std::string svg;
     check(io::bench_svg(bench, svg));
-    check(io::write_text(*options.output, svg));
+    check(io::write_text(target_of(*options.output), svg));
   }
   return options.json ? report : describe(planned.plan) + "\n" + report;
 }

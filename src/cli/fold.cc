@@ -1,6 +1,7 @@
 #include "cli/check_writable.h"
 #include "cli/command.h"
 #include "cli/failure.h"
+#include "cli/places.h"
 #include "cli/text.h"
 #include "edgeattn/io.h"
 
@@ -11,7 +12,7 @@ std::string fold_command(const FoldOptions& options) {
   const io::BlockWeights weights = read_weights(options);
   io::BlockWeights folded;
   check(io::fold_block(weights, detect_machine(), folded), *options.weights + ", block '" + weights.prefix + "': ");
-  check(io::write_folded(*options.output, folded));
+  check(io::write_folded(target_of(*options.output), folded));
   return "folded  '" + folded.prefix + "', " + std::to_string(folded.spec.channels) + " channels, " +
          describe(folded.spec) + "\noutput  " + *options.output + "\n";
 }

@@ -3,7 +3,6 @@
 #include <exception>
 #include <new>
 #include <string>
-#include <type_traits>
 #include <variant>
 
 #include "cli/command_line.h"
@@ -36,18 +35,14 @@ std::string execute(const CheckOptions& options) { return check_command(options)
 std::string execute(const FoldOptions& options) { return fold_command(options); }
 std::string execute(const InspectOptions& options) { return inspect_command(options); }
 
-void carry_out(Information& information) { print(information.text, stdout); }
+void carry_out(const Information& information) { print(information.text, stdout); }
 
 /// The report goes to standard output, or, where that is the output, to standard error.
 template <class Options>
-void carry_out(Options& options) {
+void carry_out(const Options& options) {
   const Places places = places_of(options);
   check_places(places);
-  bool taken = false;
-  if constexpr (std::is_base_of_v<BlockOptions, Options>) {
-    taken = options.output && is_standard_output(*options.output);
-    if (taken) options.output = "/dev/stdout";  // which is written to, not replaced, whatever file it is
-  }
+  const bool taken = places.output && is_standard_output(places.output->path);
   print(execute(options), taken ? stderr : stdout);
 }
 
@@ -60,8 +55,8 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   try {
-    Command command = parse_command_line(argc, argv);
-    std::visit([](auto& options) { carry_out(options); }, command);
+    const Command command = parse_command_line(argc, argv);
+    std::visit([](const auto& options) { carry_out(options); }, command);
   } catch (const WrongCommandLine& error) {
     return complain(error.what(), kWrongCommandLine);
   } catch (const std::bad_alloc&) {

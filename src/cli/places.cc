@@ -127,6 +127,8 @@ bool is_standard_output(const std::string& path) {
   return mix(status_of(path), status_of(STDOUT_FILENO), STDOUT_FILENO);
 }
 
+std::string target_of(const std::string& output) { return is_standard_output(output) ? kStandardOutput : output; }
+
 void check_places(const Places& places) {
   check_pipes(places.inputs);
   if (!places.output) return;

@@ -30,6 +30,9 @@ Places places_of(const InspectOptions& options);
 /// Whether a path is standard output, under whatever name: then nothing else may be written there.
 bool is_standard_output(const std::string& path);
 
+/// The path to write an output to: /dev/stdout for standard output, which is written to and not replaced, even if it is a file.
+std::string target_of(const std::string& output);
+
 /// Finds out before the work what would lose or mix up data. Throws Failure for two inputs that are one pipe; for an output that
 /// is a file that an input is read from, a shard among them, by whatever names; and for one that goes where messages go.
 void check_places(const Places& places);

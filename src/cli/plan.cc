@@ -4,6 +4,7 @@
 #include "cli/check_writable.h"
 #include "cli/command.h"
 #include "cli/failure.h"
+#include "cli/places.h"
 #include "cli/text.h"
 #include "edgeattn/io.h"
 
@@ -19,7 +20,7 @@ std::string plan_command(const PlanCommandOptions& options) {
   if (options.output) {
     std::string svg;
     check(io::plan_svg(plan, svg));
-    check(io::write_text(*options.output, svg));
+    check(io::write_text(target_of(*options.output), svg));
   }
   if (options.json) return report;
   return describe(plan) + "; " + describe(spec) + "\n\n" + report;

@@ -8,6 +8,7 @@
 #include "cli/failure.h"
 #include "cli/feature_map.h"
 #include "cli/not_finite.h"
+#include "cli/places.h"
 #include "cli/progress.h"
 #include "cli/stopwatch.h"
 #include "cli/text.h"
@@ -101,7 +102,7 @@ std::string run_command(const RunOptions& options) {
   const NotFinite spoilt = count_not_finite(map.values, shape, layout, io::Dtype::kF32);
   Outcome outcome = run_block(weights, shape, options, map.values);
   if (reference) outcome.max_abs_error = max_abs_error(map.values, reference->values);
-  check(io::write_safetensors(*options.output, "output", map.shape, map.values, options.output_dtype));
+  check(io::write_safetensors(target_of(*options.output), "output", map.shape, map.values, options.output_dtype));
   warn_not_finite(*options.output, count_not_finite(map.values, shape, layout, options.output_dtype), spoilt, shape);
   return options.json ? json_report(outcome) : text_report(outcome, weights, options);
 }
