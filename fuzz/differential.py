@@ -18,7 +18,6 @@ STRICTER = (
     (r"header: expected to end with '}' and spaces", "padded with other white space than spaces"),
     (r"expected (once|key '.*' once|\w+ once), given twice", "a name given twice"),
     (r"expected dtype, shape and data_offsets, given '", "a field that the format does not have"),
-    (r"dtype '.*' is unknown", "a dtype that is not in the table"),
 )
 
 

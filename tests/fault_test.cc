@@ -227,6 +227,10 @@ struct Files {
     write_file(folder / "folded", folded.bytes());
     write_file(folder / "two", two.bytes());
     write_file(folder / "hostile", safetensors("{\"x\":[}"));
+    write_file(folder / "foreign", "<!DOCTYPE html>");
+    write_file(folder / "one", safetensors(kGoodHeader, zeros(8)));
+    write_file(folder / "index", R"({"weight_map":{"x":"one"}})");
+    write_file(folder / "lacking", R"({"weight_map":{"x":"one","y":"another"}})");
   }
   [[nodiscard]] io::SafetensorsFile open(const char* name) const {
     io::SafetensorsFile file;
@@ -239,7 +243,8 @@ struct Files {
 
 TEST_CASE("allocations of reading weights fail one by one") {
   const Files files;
-  const std::string missing = files.folder / "missing", hostile = files.folder / "hostile", ddpm = files.folder / "ddpm";
+  const std::string missing = files.folder / "missing", hostile = files.folder / "hostile", ddpm = files.folder / "ddpm",
+                    foreign = files.folder / "foreign", index = files.folder / "index", lacking = files.folder / "lacking";
   const std::string bytes = read_file(ddpm), no_prefix = "zz.";
   const io::SafetensorsFile ddpm_file = files.open("ddpm"), diffusers = files.open("diffusers"), guided = files.open("guided"),
                             folded = files.open("folded"), two = files.open("two");
@@ -273,6 +278,33 @@ TEST_CASE("allocations of reading weights fail one by one") {
        .untouched = closed,
        .discard = close,
        .outcome = StatusCode::kFormat},
+      {.name = "open another kind of file",
+       .run = [&] { return io::SafetensorsFile::open(foreign, file); },
+       .untouched = closed,
+       .discard = close,
+       .outcome = StatusCode::kFormat},
+      {.name = "open an index",
+       .run = [&] { return io::SafetensorsFile::open(index, file); },
+       .untouched = closed,
+       .discard = close},
+      {.name = "open an index that lacks a shard",
+       .run = [&] { return io::SafetensorsFile::open(lacking, file); },
+       .untouched = closed,
+       .discard = close,
+       .outcome = StatusCode::kNotFound},
+      {.name = "open a pipe",
+       .run =
+           [&] {
+             int ends[2];
+             if (::pipe(ends) != 0 || ::write(ends[1], bytes.data(), bytes.size()) < 0)
+               return Status::error(StatusCode::kIo, "no pipe");
+             ::close(ends[1]);
+             const Status status = io::SafetensorsFile::open("/dev/fd/" + std::to_string(ends[0]), file);
+             ::close(ends[0]);
+             return status;
+           },
+       .untouched = closed,
+       .discard = close},
       {.name = "parse",
        .run = [&] { return io::SafetensorsFile::parse(bytes_of(bytes), "the bytes of a file in memory", file); },
        .untouched = closed,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "edgeattn/io.h"
+#include "io/duration.h"
 
 namespace edgeattn::test {
 namespace {
@@ -262,16 +263,33 @@ TEST_CASE("the JSON of a benchmark has the keys of the command line's contract")
     CHECK(phases.at(to_string(static_cast<Phase>(phase))) == bench.phase_ms[phase]);
 }
 
-TEST_CASE("the text of a benchmark has a row a phase, in ms and per cent") {
+TEST_CASE("the text of a benchmark has a row a phase, with its time and per cent") {
   std::string text;
   REQUIRE(io::bench_text(made_up_bench(), text).ok());
   const std::vector<std::string> lines = lines_of(text);
   REQUIRE(lines.size() == 3 + 1 + (kPhases - 1) + 1);
-  CHECK(lines[0] == "best 100.000 ms, median 110.000 ms of 7 runs");
+  CHECK(lines[0] == "best 100.0 ms, median 110.0 ms of 7 runs");
   CHECK(lines[1].ends_with("at the FMA peak: 50.0 %"));
   CHECK(lines[11].starts_with("transpose "));
-  CHECK(lines[11].ends_with("32.000   31.4"));
-  CHECK(lines[12].ends_with("102.000  100.0"));
+  CHECK(lines[11].ends_with("32.00 ms   31.4"));
+  CHECK(lines[12].ends_with("102.0 ms  100.0"));
+}
+
+TEST_CASE("times are written as people read them") {
+  struct Row {
+    double ms;
+    int digits;
+    const char* text;
+  };
+  const Row rows[] = {{0, 3, "0.00 µs"},          {4e-5, 3, "0.04 µs"},       {0.0123, 3, "12.3 µs"},   {0.812, 3, "812 µs"},
+                      {0.8124, 4, "812.4 µs"},    {0.9994, 3, "999 µs"},      {0.9996, 3, "1.00 ms"},   {1, 3, "1.00 ms"},
+                      {15.53, 3, "15.5 ms"},      {155.3, 3, "155 ms"},       {999.96, 4, "1.000 s"},   {14090, 3, "14.1 s"},
+                      {14090, 4, "14.09 s"},      {59940, 3, "59.9 s"},       {59960, 3, "1 min 0 s"},  {204000, 3, "3 min 24 s"},
+                      {3599400, 3, "59 min 59 s"}, {3599600, 3, "1 h 0 min"}, {7.5e6, 3, "2 h 5 min"},  {4e8, 3, "111 h 7 min"}};
+  for (const Row& row : rows) {
+    CAPTURE(row.ms);
+    CHECK(io::duration_text(row.ms, row.digits) == row.text);
+  }
 }
 
 TEST_CASE("the picture of a benchmark draws each phase once, whatever was measured") {

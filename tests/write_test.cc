@@ -178,22 +178,70 @@ TEST_CASE("write: errors name the path and leave nothing behind") {
   CHECK(read_file(folder / "file") == "kept");
 }
 
-TEST_CASE("write: what does not fit leaves the old file as it was") {
+TEST_CASE("write: what does not fit leaves the old file as it was, and is no signal") {
   const TempDirectory folder;
   const std::string path = folder / "old";
   write_file(path, "kept");
   rlimit old_limit{};
   REQUIRE(::getrlimit(RLIMIT_FSIZE, &old_limit) == 0);
-  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
-  const rlimit limit{64, old_limit.rlim_max};
-  REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
-  const Status status = write_values(path);
-  REQUIRE(::setrlimit(RLIMIT_FSIZE, &old_limit) == 0);
-  std::signal(SIGXFSZ, old_handler);
-  CHECK(status.code() == StatusCode::kIo);
-  CHECK(std::string(status.message()).find("File too large") != std::string::npos);
-  CHECK(read_file(path) == "kept");
+  for (const auto disposition : {SIG_IGN, SIG_DFL}) {
+    const auto old_handler = std::signal(SIGXFSZ, disposition);
+    for (const rlim_t bytes : {0u, 4u, 64u}) {
+      const rlimit limit{bytes, old_limit.rlim_max};
+      REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+      const Status over_old = write_values(path), anew = io::write_text(folder / "new", std::string(100, 'x'));
+      REQUIRE(::setrlimit(RLIMIT_FSIZE, &old_limit) == 0);
+      for (const Status& status : {over_old, anew}) {
+        CHECK(status.code() == StatusCode::kIo);
+        CHECK(std::string(status.message()).find("File too large") != std::string::npos);
+      }
+      CHECK(read_file(path) == "kept");
+      CHECK(folder.entries() == 1);
+      sigset_t pending;
+      ::sigpending(&pending);
+      CHECK(::sigismember(&pending, SIGXFSZ) == 0);
+    }
+    std::signal(SIGXFSZ, old_handler);
+  }
+}
+
+TEST_CASE("write: a descriptor of this process, by its name, is written to where it is") {
+  const TempDirectory folder;
+  const std::string path = folder / "log";
+  write_file(path, "first\n");
+  const int log = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  const int closed = ::dup(log);
+  ::close(closed);
+  const std::string folders[] = {"/dev/fd/", "/proc/self/fd/", "/proc/" + std::to_string(::getpid()) + "/fd/"};
+  for (const std::string& each : folders)
+    REQUIRE(std::string(io::write_text(each + std::to_string(log), "more\n").message()) == "");
+  CHECK(read_file(path) == "first\nmore\nmore\nmore\n");
+  for (const std::string& each : folders) {
+    const Status status = io::write_text(each + std::to_string(closed), "more\n");
+    CHECK(std::string(status.message()).find("Bad file descriptor") != std::string::npos);
+  }
+  CHECK(::fcntl(log, F_GETFD) >= 0);
+  ::close(log);
   CHECK(folder.entries() == 1);
+}
+
+TEST_CASE("write: a pipe that does not wait is waited for") {
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+  const std::string text(1 << 20, 'x');
+  std::string received;
+  std::thread reader([&] {
+    char part[5000];
+    while (received.size() < text.size()) {
+      const ssize_t got = ::read(ends[0], part, sizeof part);
+      if (got > 0) received.append(part, static_cast<std::size_t>(got));
+    }
+  });
+  const Status status = io::write_text("/proc/self/fd/" + std::to_string(ends[1]), text);
+  reader.join();
+  CHECK(std::string(status.message()) == "");
+  CHECK(received == text);
+  for (const int end : ends) ::close(end);
 }
 
 TEST_CASE("write: a file that may not be written is not replaced") {

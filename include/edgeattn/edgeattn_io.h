@@ -18,8 +18,10 @@ typedef struct edgeattn_file edgeattn_file;
 /// The weights of one block, converted to float32.
 typedef struct edgeattn_loaded edgeattn_loaded;
 
-/// Maps a file. EDGEATTN_NOT_FOUND, EDGEATTN_IO, EDGEATTN_FORMAT (with the rule that the file breaks), EDGEATTN_OUT_OF_MEMORY;
-/// messages start with the path. Thread-safe.
+/// Maps a file, or reads it where the system does not map it; reads a pipe to its end into memory. For a
+/// `model.safetensors.index.json`, maps the shards beside it, which together are the file. EDGEATTN_NOT_FOUND, EDGEATTN_IO,
+/// EDGEATTN_FORMAT (with the rule that the file breaks, or what it is instead of a safetensors file), EDGEATTN_OUT_OF_MEMORY;
+/// messages start with the path of what is wrong: of the index, or of a shard. Thread-safe.
 EDGEATTN_EXPORT edgeattn_status edgeattn_open_file(const char* path, edgeattn_file** file, edgeattn_message* message);
 
 /// The same for a file in memory, which must outlive the object. `name` stands for the path in messages. Thread-safe.
@@ -103,10 +105,11 @@ typedef struct edgeattn_tensor {
 EDGEATTN_EXPORT edgeattn_status edgeattn_find_tensor(const edgeattn_file* file, const char* name, edgeattn_tensor* tensor,
                                                      edgeattn_message* message);
 
-/// Converts a tensor to float32 (F64 rounded once, F16 and BF16 exactly).
+/// Converts a tensor to float32 (F64 rounded once, F16, BF16, F8_E5M2 and F8_E4M3 exactly).
 ///
 /// @param values  [count]; EDGEATTN_TOO_SMALL if the tensor has more elements
-/// EDGEATTN_NOT_FOUND; EDGEATTN_UNSUPPORTED for another dtype; EDGEATTN_INVALID_ARGUMENT for a tensor with no elements.
+/// EDGEATTN_NOT_FOUND; EDGEATTN_UNSUPPORTED for another dtype, and for 8-bit floats beside a key with their scale;
+/// EDGEATTN_INVALID_ARGUMENT for a tensor with no elements.
 /// Thread-safe.
 EDGEATTN_EXPORT edgeattn_status edgeattn_read_tensor(const edgeattn_file* file, const char* name, float* values, size_t count,
                                                      edgeattn_message* message);

@@ -16,15 +16,17 @@
 /// Files and reports: what the tool and desktop hosts use. Uses the heap; exceptions stay inside.
 namespace edgeattn::io {
 
-enum class Dtype : std::uint8_t { kF64, kF32, kF16, kBf16, kOther };
+/// kF8E4m3 is E4M3FN, without infinities. kOther is sized and passed over, but never read.
+enum class Dtype : std::uint8_t { kF64, kF32, kF16, kBf16, kF8E5m2, kF8E4m3, kOther };
 
 struct EDGEATTN_API TensorInfo {
   std::string name;
   std::string dtype_name;  ///< as the file spells it: "F32"
   Dtype dtype = Dtype::kOther;
   std::vector<std::size_t> shape;
-  std::size_t offset = 0;  ///< bytes from the start of the file
+  std::size_t offset = 0;  ///< bytes from the start of its file
   std::size_t bytes = 0;
+  std::size_t file = 0;  ///< which of SafetensorsFile::files has it
 
   [[nodiscard]] std::size_t elements() const noexcept;
 };
@@ -32,7 +34,8 @@ struct EDGEATTN_API TensorInfo {
 /// Pairs of key and value of a file's `__metadata__`.
 using Metadata = std::vector<std::pair<std::string, std::string>>;
 
-/// A safetensors file, mapped read-only and checked in full before any tensor is handed out (docs/safetensors.md).
+/// A safetensors file, or the shards of a model by their index; checked in full before any tensor is handed out
+/// (docs/safetensors.md).
 class EDGEATTN_API SafetensorsFile {
  public:
   SafetensorsFile() noexcept;
@@ -40,20 +43,25 @@ class EDGEATTN_API SafetensorsFile {
   SafetensorsFile& operator=(SafetensorsFile&&) noexcept;
   ~SafetensorsFile();
 
-  /// kNotFound, kIo, kFormat (with the rule that the file breaks), kOutOfMemory. Messages start with the path.
+  /// Maps a regular file, or reads it where the system does not map it; reads a pipe to its end into memory. For a
+  /// `model.safetensors.index.json`, maps the shards beside it. kNotFound, kIo, kFormat (with the rule that the file breaks, or
+  /// what it is instead of a safetensors file), kOutOfMemory. Messages start with the path of what is wrong: of the index, or of
+  /// a shard.
   static Status open(const std::string& path, SafetensorsFile& file) noexcept;
   /// The same for bytes in memory, which must outlive `file`. `name` stands for the path in messages.
   static Status parse(std::span<const std::byte> bytes, std::string_view name, SafetensorsFile& file) noexcept;
 
   [[nodiscard]] const std::string& path() const noexcept;
+  /// The files that were opened: this one, and if it is an index, then its shards.
+  [[nodiscard]] const std::vector<std::string>& files() const noexcept;
   /// In the order of their data.
   [[nodiscard]] const std::vector<TensorInfo>& tensors() const noexcept;
-  /// Sorted by key.
+  /// Sorted by key; of shards, what all of them say.
   [[nodiscard]] const Metadata& metadata() const noexcept;
   [[nodiscard]] const TensorInfo* find(std::string_view name) const noexcept;
 
-  /// Converts a tensor to float32 (F64 rounded once, F16 and BF16 exactly). kUnsupported for another dtype, kInvalidArgument for
-  /// a tensor with no elements.
+  /// Converts a tensor to float32 (F64 rounded once, the smaller ones exactly). kUnsupported for a dtype that is kOther, and for
+  /// 8-bit floats beside a key with their scale; kInvalidArgument for a tensor with no elements.
   Status read(const TensorInfo& tensor, std::vector<float>& values) const noexcept;
 
  private:
@@ -69,9 +77,11 @@ struct NamedTensor {
   Dtype dtype = Dtype::kF32;  ///< in the file: kF32, or kF16 or kBf16, to which values are rounded to nearest, ties to even
 };
 
-/// Writes tensors. To a temporary name beside `path`, which is then renamed, unless `path` exists and is no regular
-/// file: that is written directly. kIo and kOutOfMemory name the path and the reason; then nothing is left behind and an old file is
-/// untouched. Meanwhile the calling thread holds back SIGINT, SIGTERM and SIGHUP, so that they leave no temporary file either.
+/// Writes tensors. To a temporary name beside `path`, which is then renamed, unless `path` exists and is no regular file, or
+/// names a descriptor of this process (/dev/stdout): that is written directly. A writable file that no other can be renamed over
+/// (a mount point, or in a folder that is read-only) is overwritten after room for all was reserved. kIo and kOutOfMemory name
+/// the path and the reason; then nothing is left behind and an old file is untouched, unless the message says that it is lost.
+/// Meanwhile the calling thread holds back SIGINT, SIGTERM and SIGHUP, so that they leave no temporary file either.
 EDGEATTN_API Status write_safetensors(const std::string& path, std::span<const NamedTensor> tensors,
                                       const Metadata& metadata = {}) noexcept;
 /// The same for one tensor.
@@ -104,6 +114,17 @@ struct BlockEntry {
 
 /// Blocks whose keys and shapes are complete, with no key that changes what they compute; sorted by prefix, each once.
 EDGEATTN_API Status find_blocks(const SafetensorsFile& file, std::vector<BlockEntry>& blocks) noexcept;
+
+/// What has the keys of a block, and which load_block refuses whatever the request tells besides the prefix: a tensor is missing
+/// or has another shape, a dtype that is not read, a value that is not finite.
+struct RefusedBlock {
+  std::string prefix;
+  std::string style;
+  std::string reason;  ///< what load_block says, without the path
+};
+
+/// Tries to load every block, and lists those that are refused, sorted by prefix. kOutOfMemory.
+EDGEATTN_API Status find_refused_blocks(const SafetensorsFile& file, std::vector<RefusedBlock>& blocks) noexcept;
 
 /// How the rows of one qkv tensor are ordered, with several heads of d = C/heads rows.
 enum class QkvOrder : std::uint8_t {

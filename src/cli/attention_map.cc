@@ -12,6 +12,7 @@
 #include "cli/failure.h"
 #include "cli/feature_map.h"
 #include "cli/heat_map.h"
+#include "cli/places.h"
 #include "cli/png.h"
 #include "cli/text.h"
 #include "cli/untold.h"
@@ -105,21 +106,21 @@ void write_picture(const Attention& attention, const std::string& output) {
                                        .width = attention.shape.width,
                                        .row = attention.query.row,
                                        .column = attention.query.column});
-  check(io::write_text(output, encode_png(picture, output)));
+  check(io::write_text(target_of(output), encode_png(picture, output)));
 }
 
 void write_weights(const Attention& attention, const std::string& output) {
   const std::vector<float> values(attention.maps.begin(), attention.maps.end());
   const std::vector<std::size_t> shape = {attention.weights.spec.heads, attention.shape.height, attention.shape.width};
-  check(io::write_safetensors(output, "attention", shape, values));
+  check(io::write_safetensors(target_of(output), "attention", shape, values));
 }
 
 }  // namespace
 
 std::string attention_map_command(const RunOptions& options) {
   const auto [row, column] = *options.attention_map;
-  const bool picture = is_picture(options.output);
-  if (picture) require_png(options.output);
+  const bool picture = is_picture(*options.output);
+  if (picture) require_png(*options.output);
   const io::BlockWeights weights = read_weights(options);
   const FeatureMap input = read_feature_map(options.input, options.tensor, "--tensor");
   const Layout layout = options.layout;
@@ -128,13 +129,13 @@ std::string attention_map_command(const RunOptions& options) {
                       .layout = layout,
                       .query = {.image = options.attention_image, .row = row, .column = column},
                       .maps = {}};
-  check_writable(options.output);
+  check_writable(*options.output);
 
   check(io::attention_map(weights, attention.shape, layout, input.values, attention.query, attention.maps),
         input.source + ": ");
-  if (picture) write_picture(attention, options.output);
-  else write_weights(attention, options.output);
-  return options.json ? json_report(attention) : text_report(attention, options.output);
+  if (picture) write_picture(attention, *options.output);
+  else write_weights(attention, *options.output);
+  return options.json ? json_report(attention) : text_report(attention, *options.output);
 }
 
 }  // namespace edgeattn::cli

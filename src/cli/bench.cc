@@ -5,8 +5,10 @@
 #include <vector>
 
 #include "cli/bound_block.h"
+#include "cli/check_writable.h"
 #include "cli/command.h"
 #include "cli/failure.h"
+#include "cli/places.h"
 #include "cli/progress.h"
 #include "cli/stopwatch.h"
 #include "cli/text.h"
@@ -79,6 +81,7 @@ void measure(BoundBlock& block, std::size_t reps, io::BenchReport& report) {
 }  // namespace
 
 std::string bench_command(const BenchOptions& options) {
+  if (options.output) check_writable(*options.output);
   std::string context;
   io::BlockWeights weights;
   if (options.weights) {
@@ -100,10 +103,10 @@ std::string bench_command(const BenchOptions& options) {
 
   std::string report;
   check(options.json ? io::bench_json(bench, report) : io::bench_text(bench, report));
-  if (options.svg) {
+  if (options.output) {
     std::string svg;
     check(io::bench_svg(bench, svg));
-    check(io::write_text(*options.svg, svg));
+    check(io::write_text(target_of(*options.output), svg));
   }
   return options.json ? report : describe(planned.plan) + "\n" + report;
 }

@@ -13,6 +13,7 @@
 #include "cli/stopwatch.h"
 #include "cli/text.h"
 #include "edgeattn/io.h"
+#include "io/duration.h"
 #include "io/json_text.h"
 #include "io/text_table.h"
 
@@ -193,7 +194,7 @@ io::Row<6> trial_row(const Trial& trial) {
           significant(trial.errors.relative_rms, 3),
           significant(trial.errors.max_abs, 3),
           number(worst.image) + ": " + number(worst.row) + "," + number(worst.column),
-          significant(trial.run_ms, 4),
+          io::duration_text(trial.run_ms),
           number(trial.planned.plan.scratch_bytes)};
 }
 
@@ -202,7 +203,7 @@ std::string text_report(const Report& report) {
   text += "shape      " + describe_run(report.plan()) + "\n";
   text += "reference  the " + std::string(report.reference()) + " formula in float64; scores reach " +
           significant(report.subject.exact.largest_score, 3) + "\n\n";
-  std::vector<io::Row<6>> rows = {{"precision", "relative rms", "max error", "image: row,column", "ms", "scratch bytes"}};
+  std::vector<io::Row<6>> rows = {{"precision", "relative rms", "max error", "image: row,column", "time", "scratch bytes"}};
   for (const Trial& trial : report.trials) rows.push_back(trial_row(trial));
   text += io::table<6>(rows, {false, true, true, true, true, true});
   std::string notes;

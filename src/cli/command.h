@@ -16,7 +16,6 @@ struct Pixel {
 struct RunOptions : BlockOptions {
   std::string input;
   std::optional<std::string> tensor;
-  std::string output;
   io::Dtype output_dtype = io::Dtype::kF32;
   std::optional<std::string> reference;
   std::optional<std::string> reference_tensor;
@@ -24,13 +23,10 @@ struct RunOptions : BlockOptions {
   std::size_t attention_image = 0;
 };
 
-struct PlanCommandOptions : ShapedOptions {
-  std::optional<std::string> svg;
-};
+struct PlanCommandOptions : ShapedOptions {};
 
 struct BenchOptions : ShapedOptions {
   std::size_t reps = 0;  ///< 0 for as many as take about a second
-  std::optional<std::string> svg;
 };
 
 struct CheckOptions : BlockOptions {
@@ -39,9 +35,7 @@ struct CheckOptions : BlockOptions {
   std::optional<double> budget;  ///< most relative rms error
 };
 
-struct FoldOptions : BlockOptions {
-  std::string output;
-};
+struct FoldOptions : BlockOptions {};
 
 struct InspectOptions {
   std::string weights;

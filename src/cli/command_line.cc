@@ -99,8 +99,11 @@ void check_block_options(const BlockOptions& options) {
 
 /// Those that say which weights, and what their file cannot tell.
 void add_weights_options(CLI::App& command, BlockOptions& options) {
-  CLI::Option* weights = command.add_option("--weights", options.weights, "safetensors file with the block's weights")
-                             ->type_name("FILE");
+  CLI::Option* weights =
+      command
+          .add_option("--weights", options.weights,
+                      "safetensors file with the block's weights, or the index.json of a sharded model; - for standard input")
+          ->type_name("FILE");
   command.add_option("--prefix", options.prefix, "what the block's keys begin with; not needed for a file of one block")
       ->type_name("PREFIX")
       ->needs(weights);
@@ -179,7 +182,7 @@ template <class Options>
 void add_input_options(CLI::App& command, Options& options) {
   add_block_options(command, options);
   command.get_option("--weights")->required();
-  command.add_option("--input", options.input, "safetensors file with x")->type_name("FILE")->required();
+  command.add_option("--input", options.input, "safetensors file with x; - for standard input")->type_name("FILE")->required();
   command.add_option("--tensor", options.tensor, "name of x in a file of several tensors")->type_name("NAME");
 }
 
@@ -187,13 +190,14 @@ void add_run(CLI::App& app, RunOptions& options) {
   CLI::App& run = *app.add_subcommand("run", "run an attention block on a feature map");
   add_input_options(run, options);
   add_precision_option(run, options);
-  run.add_option("-o,--output", options.output, "safetensors file to write y to, as the tensor 'output'")
+  run.add_option("-o,--output", options.output, "safetensors file to write y to, as the tensor 'output'; - for standard output")
       ->type_name("FILE")
       ->required();
   CLI::Option* output_dtype = add_choice(run, "--output-dtype", options.output_dtype, {io::Dtype::kF32, io::Dtype::kF16, io::Dtype::kBf16},
                                          "of y in its file; default f32");
-  CLI::Option* reference = run.add_option("--reference", options.reference, "file with the y to compare with")
-                               ->type_name("FILE");
+  CLI::Option* reference =
+      run.add_option("--reference", options.reference, "file with the y to compare with; - for standard input")
+          ->type_name("FILE");
   run.add_option("--reference-tensor", options.reference_tensor, "its name in a file of several tensors")
       ->type_name("NAME")
       ->needs(reference);
@@ -215,7 +219,7 @@ void add_run(CLI::App& app, RunOptions& options) {
 void add_plan(CLI::App& app, PlanCommandOptions& options) {
   CLI::App& plan = *app.add_subcommand("plan", "show the memory that a block needs, without running it");
   add_shaped_options(plan, options);
-  plan.add_option("--svg", options.svg, "file to draw the memory map to")->type_name("FILE");
+  plan.add_option("--svg", options.output, "file to draw the memory map to; - for standard output")->type_name("FILE");
 }
 
 void add_bench(CLI::App& app, BenchOptions& options) {
@@ -224,7 +228,7 @@ void add_bench(CLI::App& app, BenchOptions& options) {
   bench.add_option("--reps", options.reps, "timed runs; default: as many as take a second, at least 5")
       ->type_name("N")
       ->check(positive_count());
-  bench.add_option("--svg", options.svg, "file to draw phases and speed to")->type_name("FILE");
+  bench.add_option("--svg", options.output, "file to draw phases and speed to; - for standard output")->type_name("FILE");
 }
 
 void add_check(CLI::App& app, CheckOptions& options) {
@@ -240,15 +244,35 @@ void add_fold(CLI::App& app, FoldOptions& options) {
   add_weights_options(fold, options);
   fold.get_option("--weights")->required();
   add_threads_option(fold, options);
-  fold.add_option("-o,--output", options.output, "safetensors file to write the folded weights to")
+  fold.add_option("-o,--output", options.output, "safetensors file to write the folded weights to; - for standard output")
       ->type_name("FILE")
       ->required();
 }
 
 void add_inspect(CLI::App& app, InspectOptions& options) {
   CLI::App& inspect = *app.add_subcommand("inspect", "list a weights file's tensors and the attention blocks in it");
-  inspect.add_option("WEIGHTS", options.weights, "safetensors file")->required();
+  inspect.add_option("WEIGHTS", options.weights, "safetensors file, or the index.json of a sharded model; - for standard input")
+      ->required();
   inspect.add_flag("--json", options.json, "print one JSON object");
+}
+
+/// What people write for the standard streams; a file of that name is ./-.
+void name_stream(std::string& path, const char* stream) {
+  if (path == "-") path = stream;
+}
+void name_stream(std::optional<std::string>& path, const char* stream) {
+  if (path) name_stream(*path, stream);
+}
+
+constexpr const char* kInput = "/dev/stdin";
+
+template <class Options>
+Options with_streams(Options options) {
+  name_stream(options.weights, kInput);
+  if constexpr (requires { options.input; }) name_stream(options.input, kInput);
+  if constexpr (requires { options.reference; }) name_stream(options.reference, kInput);
+  if constexpr (requires { options.output; }) name_stream(options.output, "/dev/stdout");
+  return options;
 }
 
 }  // namespace
@@ -282,12 +306,12 @@ Command parse_command_line(int argc, char** argv) {
     for (const CLI::App* command : app.get_subcommands()) help += command->get_name() + " ";
     throw WrongCommandLine(std::string(error.what()) + " (see " + help + "--help)");
   }
-  if (app.got_subcommand("run")) return run;
-  if (app.got_subcommand("plan")) return plan;
-  if (app.got_subcommand("bench")) return bench;
-  if (app.got_subcommand("check")) return check;
-  if (app.got_subcommand("fold")) return fold;
-  return inspect;
+  if (app.got_subcommand("run")) return with_streams(run);
+  if (app.got_subcommand("plan")) return with_streams(plan);
+  if (app.got_subcommand("bench")) return with_streams(bench);
+  if (app.got_subcommand("check")) return with_streams(check);
+  if (app.got_subcommand("fold")) return with_streams(fold);
+  return with_streams(inspect);
 }
 
 }  // namespace edgeattn::cli

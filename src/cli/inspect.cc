@@ -23,7 +23,8 @@ std::vector<std::string> names_of(std::uint32_t untold) {
   return names;
 }
 
-std::string json_report(const io::SafetensorsFile& file, const std::vector<io::BlockEntry>& entries) {
+std::string json_report(const io::SafetensorsFile& file, const std::vector<io::BlockEntry>& entries,
+                        const std::vector<io::RefusedBlock>& refused_blocks) {
   const std::string tensors = io::json_array(file.tensors(), [](const io::TensorInfo& tensor) {
     return io::JsonObject()
         .add("name", tensor.name)
@@ -41,7 +42,10 @@ std::string json_report(const io::SafetensorsFile& file, const std::vector<io::B
         .add_json("needed", io::json_array(names_of(block.needed)))
         .text();
   });
-  return io::JsonObject().add_json("tensors", tensors).add_json("blocks", blocks).text() + "\n";
+  const std::string refused = io::json_array(refused_blocks, [](const io::RefusedBlock& block) {
+    return io::JsonObject().add("prefix", block.prefix).add("style", block.style).add("reason", block.reason).text();
+  });
+  return io::JsonObject().add_json("tensors", tensors).add_json("blocks", blocks).add_json("refused", refused).text() + "\n";
 }
 
 /// What the file does not tell: "; needs --heads; assumes gn with 32 groups, eps 1e-05".
@@ -50,7 +54,8 @@ std::string describe_untold(const io::BlockEntry& block) {
   return (needed.empty() ? "" : "; needs " + needed) + (assumed.empty() ? "" : "; assumes " + assumed);
 }
 
-std::string text_report(const io::SafetensorsFile& file, const std::vector<io::BlockEntry>& entries) {
+std::string text_report(const io::SafetensorsFile& file, const std::vector<io::BlockEntry>& entries,
+                        const std::vector<io::RefusedBlock>& refused_blocks) {
   std::size_t width = 0;
   for (const io::TensorInfo& tensor : file.tensors()) width = std::max(width, tensor.name.size());
   std::string text = "tensors: " + std::to_string(file.tensors().size()) + "\n";
@@ -61,6 +66,9 @@ std::string text_report(const io::SafetensorsFile& file, const std::vector<io::B
   for (const io::BlockEntry& block : entries)
     text += "  prefix '" + one_line(block.prefix) + "', " + block.style + ", " + std::to_string(block.channels) +
             " channels, norm " + to_string(block.norm) + describe_untold(block) + "\n";
+  if (!refused_blocks.empty()) text += "refused: " + std::to_string(refused_blocks.size()) + "\n";
+  for (const io::RefusedBlock& block : refused_blocks)
+    text += "  prefix '" + one_line(block.prefix) + "', " + block.style + ": " + block.reason + "\n";
   return text;
 }
 
@@ -71,7 +79,12 @@ std::string inspect_command(const InspectOptions& options) {
   std::vector<io::BlockEntry> blocks;
   check(io::SafetensorsFile::open(options.weights, file));
   check(io::find_blocks(file, blocks));
-  return options.json ? json_report(file, blocks) : text_report(file, blocks);
+  std::vector<io::RefusedBlock> refused;
+  check(io::find_refused_blocks(file, refused));
+  std::erase_if(blocks, [&](const io::BlockEntry& block) {
+    return std::ranges::find(refused, block.prefix, &io::RefusedBlock::prefix) != refused.end();
+  });
+  return options.json ? json_report(file, blocks, refused) : text_report(file, blocks, refused);
 }
 
 }  // namespace edgeattn::cli

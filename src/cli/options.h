@@ -31,6 +31,7 @@ struct BlockOptions {
   std::size_t query_tile = 0;  ///< 0 for the plan's choice, as is key_block
   std::size_t key_block = 0;
   bool json = false;
+  std::optional<std::string> output;  ///< --output or --svg: the file that is written
 };
 
 /// A block whose shape is given, and whose weights need not be.

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <cstdio>
 #include <optional>
 #include <vector>
 
@@ -7,11 +8,14 @@
 #include "cli/command.h"
 #include "cli/failure.h"
 #include "cli/feature_map.h"
+#include "cli/not_finite.h"
+#include "cli/places.h"
 #include "cli/progress.h"
 #include "cli/stopwatch.h"
 #include "cli/text.h"
 #include "cli/untold.h"
 #include "edgeattn/io.h"
+#include "io/duration.h"
 #include "io/json_text.h"
 
 namespace edgeattn::cli {
@@ -74,11 +78,17 @@ std::string text_report(const Outcome& outcome, const io::BlockWeights& weights,
   text += "shape   " + describe(plan) + "\n";
   text += "memory  " + std::to_string(plan.prepared_bytes) + " bytes prepared, " +
           std::to_string(plan.persistent_bytes) + " persistent, " + std::to_string(plan.scratch_bytes) + " scratch\n";
-  text += "time    " + significant(outcome.bind_ms, 4) + " ms prepare and bind, " + significant(outcome.run_ms, 4) +
-          " ms run\n";
+  text += "time    " + io::duration_text(outcome.bind_ms) + " prepare and bind, " + io::duration_text(outcome.run_ms) + " run\n";
   if (outcome.max_abs_error)
     text += "error   " + significant(*outcome.max_abs_error, 3) + " at most, against " + *options.reference + "\n";
-  return text + "output  " + options.output + "\n";
+  return text + "output  " + *options.output + "\n";
+}
+
+/// One line on standard error if there is something to say of an output.
+void warn_not_finite(const std::string& output, const NotFinite& found, const NotFinite& in_input, const Shape& shape) {
+  if (found.pixels == 0) return;
+  const std::string cause = in_input.images == 0 ? "" : "; the input is not in " + std::to_string(in_input.images);
+  std::fprintf(stderr, "edgeattn: warning: %s: %s%s\n", one_line(output).c_str(), describe(found, shape).c_str(), cause.c_str());
 }
 
 }  // namespace
@@ -95,11 +105,13 @@ std::string run_command(const RunOptions& options) {
       throw Failure(reference->source + ": expected the shape of the input, " + describe_shape(map.shape) + ", got " +
                     describe_shape(reference->shape));
   }
-  check_writable(options.output);
+  check_writable(*options.output);
 
+  const NotFinite spoilt = count_not_finite(map.values, shape, layout, io::Dtype::kF32);
   Outcome outcome = run_block(weights, shape, options, map.values);
   if (reference) outcome.max_abs_error = max_abs_error(map.values, reference->values);
-  check(io::write_safetensors(options.output, "output", map.shape, map.values, options.output_dtype));
+  check(io::write_safetensors(target_of(*options.output), "output", map.shape, map.values, options.output_dtype));
+  warn_not_finite(*options.output, count_not_finite(map.values, shape, layout, options.output_dtype), spoilt, shape);
   return options.json ? json_report(outcome, weights) : text_report(outcome, weights, options);
 }
 

@@ -1,65 +1,29 @@
 #include "replace_file.h"
 
 #include <fcntl.h>
-#include <signal.h>
+#include <poll.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
-#include <initializer_list>
+#include <iterator>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include "descriptor.h"
 #include "errors.h"
+#include "signals.h"
 
 namespace edgeattn::io {
 namespace {
 
 constexpr mode_t kPermissions = 0777;
 constexpr mode_t kNewFileMode = 0666;  // the umask takes from it
-
-/// While it lives, these signals do not reach the calling thread. What the process was sent meanwhile comes when it ends.
-class SignalsBlocked {
- public:
-  SignalsBlocked(std::initializer_list<int> signals) noexcept {
-    sigset_t set;
-    ::sigemptyset(&set);
-    for (const int signal : signals) ::sigaddset(&set, signal);
-    ::pthread_sigmask(SIG_BLOCK, &set, &old_mask_);
-  }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &old_mask_, nullptr); }
-
- private:
-  sigset_t old_mask_{};
-};
-
-/// While it lives, writing to a pipe that nobody reads is an error of this thread, not a signal that ends the process.
-class PipeSignalDropped {
- public:
-  PipeSignalDropped() noexcept {
-    sigset_t pending;
-    ::sigpending(&pending);
-    was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
-  }
-  PipeSignalDropped(const PipeSignalDropped&) = delete;
-  PipeSignalDropped& operator=(const PipeSignalDropped&) = delete;
-  ~PipeSignalDropped() {
-    sigset_t pipe;
-    ::sigemptyset(&pipe);
-    ::sigaddset(&pipe, SIGPIPE);
-    const timespec no_wait{};
-    if (!was_pending_) static_cast<void>(::sigtimedwait(&pipe, nullptr, &no_wait));
-  }
-
- private:
-  SignalsBlocked blocked_{SIGPIPE};
-  bool was_pending_ = false;
-};
 
 /// A file that is removed again unless it is renamed.
 class TemporaryFile {
@@ -110,6 +74,9 @@ int write_all(int descriptor, std::span<const Bytes> parts) {
         part = part.subspan(static_cast<std::size_t>(written));
       } else if (written == 0) {
         return EIO;
+      } else if (errno == EAGAIN) {  // somebody's pipe that does not wait
+        pollfd writable{.fd = descriptor, .events = POLLOUT, .revents = 0};
+        if (::poll(&writable, 1, -1) < 0 && errno != EINTR) return errno;
       } else if (errno != EINTR) {
         return errno;
       }
@@ -118,21 +85,75 @@ int write_all(int descriptor, std::span<const Bytes> parts) {
   return 0;
 }
 
+/// The descriptor of this process that a path names, as /dev/stdout and /proc/self/fd/3 do; -1 for others. Such a path is not
+/// opened again: a socket cannot be, and of a regular file that would overwrite what was written to it already.
+int named_descriptor(std::string_view path) {
+  constexpr std::string_view kStandard[] = {"/dev/stdin", "/dev/stdout", "/dev/stderr"};
+  const auto* const found = std::ranges::find(kStandard, path);
+  if (found != std::end(kStandard)) return static_cast<int>(found - std::begin(kStandard));
+  for (const std::string& folder :
+       {std::string("/dev/fd/"), std::string("/proc/self/fd/"), "/proc/" + std::to_string(::getpid()) + "/fd/"}) {
+    if (!path.starts_with(folder)) continue;
+    const std::string_view digits = path.substr(folder.size());
+    int descriptor = -1;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), descriptor);
+    if (error == std::errc() && end == digits.data() + digits.size()) return descriptor;
+  }
+  return -1;
+}
+
 /// 0 or an errno.
-int write_directly(const std::string& path, std::span<const Bytes> parts) {
-  const PipeSignalDropped dropped;
-  Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
+int write_directly(Descriptor file, std::span<const Bytes> parts) {
   if (!file.is_open()) return errno;
   if (const int error = write_all(file.get(), parts)) return error;
   return file.close() ? 0 : errno;
 }
 
+/// What became of the old file where a new one was not written.
+enum class Old { kKept, kSpoilt };
+
+struct Outcome {
+  int error = 0;  ///< an errno
+  Old old = Old::kKept;
+};
+
+/// Makes a regular file `bytes` long on the disk, so that none of its bytes fails to be written for want of space. 0 or an errno.
+int reserve(int descriptor, std::size_t bytes) {
+  if (!std::in_range<off_t>(bytes)) return EFBIG;
+  const auto length = static_cast<off_t>(bytes);
+  if (length == 0 || ::fallocate(descriptor, 0, 0, length) == 0) return 0;
+  if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL) return errno;
+  struct stat info {};
+  if (::fstat(descriptor, &info) != 0) return errno;
+  return info.st_size >= length || ::ftruncate(descriptor, length) == 0 ? 0 : errno;
+}
+
+/// Overwrites a file that no other can take the place of.
+Outcome write_in_place(const std::string& target, off_t old_bytes, std::span<const Bytes> parts) {
+  Descriptor file(::open(target.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
+  if (!file.is_open()) return {errno};
+  std::size_t bytes = 0;
+  for (const Bytes& part : parts) bytes += part.size();
+  if (const int error = reserve(file.get(), bytes)) {
+    const bool kept = ::ftruncate(file.get(), old_bytes) == 0;
+    return {error, kept ? Old::kKept : Old::kSpoilt};
+  }
+  if (const int error = write_all(file.get(), parts)) return {error, Old::kSpoilt};
+  if (::ftruncate(file.get(), static_cast<off_t>(bytes)) != 0 || !file.close()) return {errno, Old::kSpoilt};
+  return {};
+}
+
+/// Whether the folder, not the file, is what keeps a new file from taking the old one's place: it is a mount point (EBUSY), or
+/// the folder may not be written to.
+bool only_in_place(int error) {
+  constexpr int kErrors[] = {EBUSY, EXDEV, EACCES, EPERM, EROFS};
+  return std::ranges::find(kErrors, error) != std::end(kErrors);
+}
+
 /// 0 or an errno.
 /// @param old  of the regular file at `target`; null when there is none
 int write_and_rename(const std::string& target, const struct stat* old, std::span<const Bytes> parts) {
-  if (old != nullptr && ::access(target.c_str(), W_OK) != 0) return errno;
   const mode_t mode = old != nullptr ? old->st_mode & kPermissions : kNewFileMode;
-  const SignalsBlocked blocked{SIGHUP, SIGINT, SIGTERM};
   TemporaryFile temporary;
   if (!temporary.create(target.substr(0, target.rfind('/') + 1), mode)) return errno;
   if (const int error = write_all(temporary.descriptor(), parts)) return error;
@@ -140,17 +161,29 @@ int write_and_rename(const std::string& target, const struct stat* old, std::spa
   return temporary.rename(target) ? 0 : errno;
 }
 
-/// 0 or an errno.
-int replace(const std::string& path, std::span<const Bytes> parts) {
+Outcome replace_regular(const std::string& target, const struct stat& old, std::span<const Bytes> parts) {
+  if (::access(target.c_str(), W_OK) != 0) return {errno};
+  const int error = write_and_rename(target, &old, parts);
+  return only_in_place(error) ? write_in_place(target, old.st_size, parts) : Outcome{error};
+}
+
+Outcome replace(const std::string& path, std::span<const Bytes> parts) {
+  const WriteSignalDropped no_reader(SIGPIPE), no_room(SIGXFSZ);
+  if (const int descriptor = named_descriptor(path); descriptor >= 0)
+    return {write_directly(Descriptor(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0)), parts)};
   struct stat old {};
   if (::stat(path.c_str(), &old) == 0) {
-    if (!S_ISREG(old.st_mode)) return write_directly(path, parts);
+    if (!S_ISREG(old.st_mode)) return {write_directly(Descriptor(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY)), parts)};
     const std::unique_ptr<char, decltype(&std::free)> target(::realpath(path.c_str(), nullptr), &std::free);
-    return target ? write_and_rename(target.get(), &old, parts) : errno;
+    if (!target) return {errno};
+    const SignalsBlocked blocked{SIGHUP, SIGINT, SIGTERM};
+    return replace_regular(target.get(), old, parts);
   }
-  if (errno != ENOENT) return errno;
+  if (errno != ENOENT) return {errno};
   const bool dangling_link = ::lstat(path.c_str(), &old) == 0;
-  return path.empty() || dangling_link ? ENOENT : write_and_rename(path, nullptr, parts);
+  if (path.empty() || dangling_link) return {ENOENT};
+  const SignalsBlocked blocked{SIGHUP, SIGINT, SIGTERM};
+  return {write_and_rename(path, nullptr, parts)};
 }
 
 }  // namespace
@@ -158,8 +191,10 @@ int replace(const std::string& path, std::span<const Bytes> parts) {
 Status replace_file(const std::string& path, std::span<const Bytes> parts) {
   if (path.find('\0') != std::string::npos)
     return file_error(StatusCode::kIo, path, "cannot write: no path holds a zero byte");
-  const int error = replace(path, parts);
-  return error == 0 ? Status() : system_error(StatusCode::kIo, path, "cannot write", error);
+  const auto [error, old] = replace(path, parts);
+  if (error == 0) return {};
+  return system_error(StatusCode::kIo, path,
+                      old == Old::kKept ? "cannot write" : "cannot write in place, and its old content is lost", error);
 }
 
 }  // namespace edgeattn::io

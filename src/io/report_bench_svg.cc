@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <string>
 
+#include "duration.h"
 #include "edgeattn/io.h"
 #include "picture.h"
 #include "report.h"
@@ -28,7 +29,7 @@ std::string percent(double fraction) { return fixed(100 * fraction, 1) + " %"; }
 void draw_phases(Picture& picture, const BenchReport& bench) {
   const double all = bench.phases_ms();
   picture.text(kLeft, kPhasesTop - 12,
-               "Time per phase, " + fixed(all, 3) + " ms a thread in the fastest run with a profile", kBold);
+               "Time per phase, " + duration_text(all, 4) + " a thread in the fastest run with a profile", kBold);
   double x = kLeft;
   std::size_t index = 0;
   for (Phase phase : kRunPhases) {
@@ -37,7 +38,7 @@ void draw_phases(Picture& picture, const BenchReport& bench) {
     const double width = kBarWidth * fraction;
     const std::string name = to_string(phase);
     picture.rect({x, kPhasesTop, width, kBarHeight}, "class=\"phase\" " + fill(phase),
-                 name + ": " + fixed(ms, 3) + " ms, " + percent(fraction));
+                 name + ": " + duration_text(ms, 4) + ", " + percent(fraction));
     if (std::max(text_width(name), text_width(percent(fraction))) + 8 <= width) {
       picture.text(x + width / 2, kPhasesTop + kBarHeight / 2 - 3, name, kCentred);
       picture.text(x + width / 2, kPhasesTop + kBarHeight / 2 + 13, percent(fraction), kCentred);
@@ -49,7 +50,7 @@ void draw_phases(Picture& picture, const BenchReport& bench) {
     const double baseline = kListTop + static_cast<double>(row) * kListRow;
     picture.rect({left, baseline - 10, 11, 11}, fill(phase));
     picture.text(left + 18, baseline, name);
-    picture.text(left + 180, baseline, fixed(ms, 3) + " ms", kRight);
+    picture.text(left + 180, baseline, duration_text(ms, 4), kRight);
     picture.text(left + 250, baseline, percent(fraction), kRight);
     ++index;
   }
@@ -75,7 +76,7 @@ void draw_roofline(Picture& picture, const BenchReport& bench) {
 std::string draw(const BenchReport& bench) {
   Picture picture(kHeight);
   picture.title("Speed of one attention block: " + block_title(bench.plan),
-                "best " + fixed(bench.best_ms, 3) + " ms, median " + fixed(bench.median_ms, 3) + " ms of " +
+                "best " + duration_text(bench.best_ms, 4) + ", median " + duration_text(bench.median_ms, 4) + " of " +
                     std::to_string(bench.reps) + " runs; " + run_title(bench.plan));
   draw_phases(picture, bench);
   draw_roofline(picture, bench);

@@ -1,6 +1,7 @@
 #include <string>
 #include <vector>
 
+#include "duration.h"
 #include "edgeattn/io.h"
 #include "report.h"
 #include "text_table.h"
@@ -39,13 +40,13 @@ Status plan_text(const Plan& plan, std::string& text) noexcept {
 Status bench_text(const BenchReport& bench, std::string& text) noexcept {
   return report(text, [&] {
     const double all = bench.phases_ms();
-    std::vector<Row<3>> rows = {{"phase", "ms", "%"}};
+    std::vector<Row<3>> rows = {{"phase", "time", "%"}};
     const auto add = [&](const char* name, double ms) {
-      rows.push_back({name, fixed(ms, 3), fixed(all > 0 ? 100 * ms / all : 0, 1)});
+      rows.push_back({name, duration_text(ms, 4), fixed(all > 0 ? 100 * ms / all : 0, 1)});
     };
     for (Phase phase : kRunPhases) add(to_string(phase), bench.phase_ms[static_cast<std::size_t>(phase)]);
     add("total", all);
-    return "best " + fixed(bench.best_ms, 3) + " ms, median " + fixed(bench.median_ms, 3) + " ms of " +
+    return "best " + duration_text(bench.best_ms, 4) + ", median " + duration_text(bench.median_ms, 4) + " of " +
            std::to_string(bench.reps) + " runs\n" + fixed(bench.gflops_own(), 1) + " GFLOP/s of " +
            fixed(bench.fma_peak_gflops, 1) + " at the FMA peak: " + fixed(100 * bench.roofline_fraction(), 1) + " %\n\n" +
            table<3>(rows, {false, true, true});

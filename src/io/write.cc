@@ -26,7 +26,7 @@ std::string header_of(std::span<const NamedTensor> tensors, const Metadata& meta
   for (const NamedTensor& tensor : tensors) {
     const DtypeTraits& dtype = *find_dtype(tensor.dtype);
     const std::size_t begin = end;
-    end += tensor.values.size() * dtype.bytes;
+    end += tensor.values.size() * (dtype.bits / 8);
     const std::size_t offsets[] = {begin, end};
     header.add_json(tensor.name, JsonObject()
                                      .add("dtype", dtype.name)
@@ -59,7 +59,7 @@ Status check(const std::string& path, const NamedTensor& tensor) {
 Bytes data_of(const NamedTensor& tensor, std::vector<std::byte>& converted) {
   if (tensor.dtype == Dtype::kF32) return std::as_bytes(tensor.values);
   const DtypeTraits& dtype = *find_dtype(tensor.dtype);
-  converted.resize(tensor.values.size() * dtype.bytes);
+  converted.resize(tensor.values.size() * (dtype.bits / 8));
   dtype.from_float(tensor.values.data(), tensor.values.size(), converted.data());
   return converted;
 }
