@@ -37,16 +37,10 @@ std::string reason_of(const SafetensorsFile& file, const Status& status) {
 Status find_refused_blocks(const SafetensorsFile& file, std::vector<RefusedBlock>& blocks) noexcept {
   return guarded(StatusCode::kFormat, file.path(), [&]() -> Status {
     std::vector<RefusedBlock> refused;
-    std::string_view last;
-    const std::vector<BlockPlace> places = block_places(file);
-    for (const BlockPlace& place : places) {
-      const bool again = &place != &places.front() && place.prefix == last;
-      last = place.prefix;
-      if (again) continue;
-      const KeyStyle& style = *style_at(file, place.prefix);
-      const Status status = try_block(file, place.prefix, style);
+    for (const BlockPlace& place : block_places(file)) {
+      const Status status = try_block(file, place.prefix, *place.style);
       if (status.code() == StatusCode::kOutOfMemory) return status;
-      if (!status.ok()) refused.push_back({.prefix = place.prefix, .style = style.name, .reason = reason_of(file, status)});
+      if (!status.ok()) refused.push_back({.prefix = place.prefix, .style = place.style->name, .reason = reason_of(file, status)});
     }
     blocks = std::move(refused);
     return {};
