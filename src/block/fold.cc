@@ -2,6 +2,7 @@
 
 #include <numbers>
 
+#include "float_scope.h"
 #include "plan/isa.h"
 #include "plan/spec.h"
 
@@ -59,6 +60,7 @@ Status best_kernels(const Machine& machine, Kernels& kernels) noexcept {
 }
 
 Status fold(const Spec& spec, const Weights& weights, const Machine& machine, const FoldedSpans& folded) noexcept {
+  const FloatScope scope(Denormals::kKept);
   EDGEATTN_TRY(check_spec(spec));
   EDGEATTN_TRY(check_weights(spec, weights));
   if (spec.heads > 1)
