@@ -24,6 +24,18 @@ inline constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 inline constexpr float kInf = std::numeric_limits<float>::infinity();
 inline constexpr float kNonFinite[] = {kNan, kInf, -kInf};
 
+/// Whether the kernels may raise exception flags just now, which they may not on finite data.
+inline bool flags_may_rise = false;
+
+/// While one is alive, what kernels are given is not finite.
+class NotFinite {
+ public:
+  explicit NotFinite(bool holds = true) { flags_may_rise = holds; }
+  ~NotFinite() { flags_may_rise = false; }
+  NotFinite(const NotFinite&) = delete;
+  NotFinite& operator=(const NotFinite&) = delete;
+};
+
 inline std::uint32_t bits_of(float value) { return std::bit_cast<std::uint32_t>(value); }
 
 /// Whether two results count as the same: equal bits, or both NaN.

@@ -118,6 +118,7 @@ void check_non_finite(const Kernels& kernels, std::size_t rows, const PanelLayou
   std::mt19937_64 engine = random_engine(rows * 100 + layout.outputs);
   Product product(rows, layout, 1);
   product.fill(engine, 1);
+  const NotFinite data;
   for (float bad : kNonFinite) {
     for (std::size_t place : {std::size_t{0}, layout.inputs / 2, layout.inputs - 1}) {
       float& input = product.at(place % rows, place);

@@ -75,6 +75,7 @@ void check_sums(const Kernels& kernels, Image& image, Findings& findings) {
 }
 
 void check_non_finite_sums(const Kernels& kernels, bool nchw, Findings& findings) {
+  const NotFinite data;
   Image image(37, 5, nchw);
   std::mt19937_64 engine = random_engine(12);
   fill(image, engine, 0, 3e38);
@@ -303,6 +304,17 @@ void check_pack(const Kernels& kernels, Findings& findings) {
     const auto& [keys, values] = kWidths[turn % std::size(kWidths)];
     check_packed(kernels.pack, {image, norm, {keys}, {values}, turn++ % 2 * kFirstToken}, findings);
   });
+  // Large numbers of small deviations, which lanes without them would exceed float with.
+  constexpr float kLarge = 1e20f;
+  for (std::size_t tokens = 1; tokens <= kEveryTail; ++tokens) {
+    for (bool nchw : {true, false}) {
+      Image image(tokens, tokens % 7 + 3, nchw, 1);
+      std::fill_n(image.x.data(), image.x.size(), kLarge);
+      Buffer norm(3 * image.channels);
+      for (std::size_t i = 0; i < norm.size(); ++i) norm[i] = i < 2 * image.channels ? kLarge : 0.5f;
+      check_packed(kernels.pack, {image, norm, {16}, {16}, 0}, findings);
+    }
+  }
 }
 
 void check_unpack_rows(const Kernels& kernels, Findings& findings) {

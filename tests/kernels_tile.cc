@@ -102,6 +102,7 @@ void check_non_finite_scores(const Kernels& kernels, std::size_t keys, std::size
     spoil(scores);
     more.values.copy(later.values);
     Softmax state(kRows);
+    const NotFinite data;
     state.add(kernels, scores);
     for (std::size_t i = 0; i < kRows; ++i)
       findings.require(bits_of(state.rescale[i]) == 0, [&] { return "first rescale, " + clean.text(); });
@@ -171,8 +172,9 @@ void check_exp2(const Kernels& kernels, Findings& findings) {
   for (std::size_t count = 1; count <= 4 * kMostLanes + 1; ++count) {
     Buffer x(count), out(count), expected(count);
     for (std::size_t i = 0; i < count; ++i) x[i] = uniform(engine);
-    constexpr float kSpecial[] = {0.0f, -0.0f, -126.0f, -126.00001f, -kInf, kNan, -0.5f, -1e30f};
+    constexpr float kSpecial[] = {0.0f, -0.0f, -126.0f, -126.00001f, -kInf, kNan, -0.5f, -1e30f, -1e14f, -128.0f, -200.0f, -3e38f};
     x[count - 1] = kSpecial[count % std::size(kSpecial)];
+    const NotFinite data(std::isnan(x[count - 1]));
     kernels.exp2(x.data(), out.data(), count);
     for (std::size_t i = 0; i < count; ++i) {
       const bool good = std::isnan(x[i]) ? std::isnan(out[i]) : is_power(out[i], x[i]);
@@ -189,7 +191,7 @@ void check_exp2(const Kernels& kernels, Findings& findings) {
 void check_softmax(const Kernels& kernels, Findings& findings) {
   for_matrices(22, [&](std::size_t rows, std::size_t keys, std::size_t gap, std::mt19937_64& engine) {
     Softmax state(rows);
-    for (double deviation : {1.0, 30.0, 3.0}) {
+    for (double deviation : {1.0, 30.0, 3.0, 1e15, 1e37}) {
       Matrix scores(rows, keys, gap);
       scores.fill_rows(engine, deviation);
       check_rows_alone(kernels, scores, findings);
@@ -253,6 +255,7 @@ void check_poison_rows(const Kernels& kernels, Findings& findings) {
     };
     for (std::size_t i = 0; i < rows; ++i) expected[i] = 0;
     check();
+    const NotFinite data;
     for (std::size_t c = 0; c < channels; ++c) {
       const std::size_t row = c % rows;
       const float good = std::exchange(y.at(row, c), kNonFinite[(c + rows) % 3]);

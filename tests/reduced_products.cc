@@ -138,6 +138,7 @@ void check_half_rows(HalfCase& test, Findings& findings) {
 /// What is not finite spoils its row, or its column, and nothing else.
 void check_half_non_finite(HalfCase& test, Findings& findings) {
   const std::size_t gap = test.out.stride - test.out.columns;
+  const NotFinite data;
   for (bool rescaled : {false, true}) {
     Matrix clean(test.rows(), test.outputs(), gap), spoilt(test.rows(), test.outputs(), gap);
     test.multiply_all(clean, rescaled);

@@ -179,9 +179,12 @@ void check_round_rows(const Reduced& table, Findings& findings) {
   for_matrices(41, [&](std::size_t count, std::size_t channels, std::size_t gap, std::mt19937_64& engine) {
     Matrix rows(count, channels, gap);
     rows.fill_rows(engine, 3);
-    spoil_for_rounding(rows, channels % count);
     Buffer sum(count);
     for (std::size_t i = 0; i < count; ++i) sum[i] = static_cast<float>(i + channels % 7) * 0.37f + 0.5f;
+    check_rounded(table, rows, &sum, findings);
+    check_rounded(table, rows, nullptr, findings);
+    const NotFinite data;
+    spoil_for_rounding(rows, channels % count);
     check_rounded(table, rows, &sum, findings);
     check_rounded(table, rows, nullptr, findings);
     sum[count / 2] = kNan;
@@ -206,6 +209,7 @@ void check_quantize_rows(const Reduced& table, Findings& findings) {
     std::fill_n(&rows.at(0, 0), channels, turn % 3 == 0 ? 0.0f : 1e-31f);
     for (std::size_t c = 0; c < channels; ++c) rows.at(count - 1, c) = c == 0 ? -127.0f : static_cast<float>(c % 250) - 124.5f;
     check_quantized(table, {rows, nullptr, 0x80, true}, findings);
+    const NotFinite data;
     for (float bad : kNonFinite) {
       for (std::size_t i = 0; i < count; ++i) {
         const std::size_t c = (turn + i) % channels;
@@ -220,11 +224,12 @@ void check_quantize_rows(const Reduced& table, Findings& findings) {
 void check_softmax_half(const Reduced& table, Findings& findings) {
   for_matrices(43, [&](std::size_t rows, std::size_t keys, std::size_t gap, std::mt19937_64& engine) {
     HalfSoftmax state(rows);
-    for (double deviation : {1.0, 30.0, 3.0}) {
+    for (double deviation : {1.0, 30.0, 3.0, 1e15, 1e37}) {
       Matrix scores(rows, keys, gap);
       scores.fill_rows(engine, deviation);
       check_half_rows_alone(table, scores, findings);
       check_half_block(table, state, scores, findings);
+      const NotFinite data;
       scores.at(rows / 2, keys - 1) = kNonFinite[keys % 3];
       check_half_rows_alone(table, scores, findings);
     }

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <cfenv>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +22,7 @@ struct Watch {
   Table table = {};
   std::size_t calls = 0;
   bool control_kept = true;
+  int flags = 0;  ///< exceptions on finite data
 };
 template <class Table>
 inline Watch<Table> watch;
@@ -40,7 +42,9 @@ struct Watched<Table, kEntry> {
   static void call(Arguments... arguments) {
     poison_stack();
     const std::uint32_t control = DenormalMode::control();
+    std::feclearexcept(FE_ALL_EXCEPT);
     (watch<Table>.table.*kEntry)(arguments...);
+    if (!flags_may_rise) watch<Table>.flags |= std::fetestexcept(FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW);
     watch<Table>.control_kept = watch<Table>.control_kept && DenormalMode::control() == control;
     ++watch<Table>.calls;
   }
@@ -131,6 +135,7 @@ Findings check_row(const Row<Table>& row, const Table& table) {
   Findings ours = run_everywhere(row.check, watched(row, table));
   CHECK(watch<Table>.calls > 0);
   CHECK(watch<Table>.control_kept);
+  CHECK(watch<Table>.flags == 0);
   return ours;
 }
 

@@ -16,8 +16,9 @@ COMPILER = r"_GLOBAL_OFFSET_TABLE_|__aeabi_\w+|__aarch64_\w+|__stack_chk_\w+|__m
 ALLOWED = (  # of the first row that an object's name begins with
     (("scalar_", "x86_", "arm_", "kernels"), MOVES),
     (("block_",), f"{MEMORY}|pthreadpool_(parallelize_1d|get_threads_count)|clock_gettime"),
-    (("gemm_arena_hook",), f"{MEMORY}|malloc|realloc|free|posix_memalign"),
-    (("gemm_xnnpack_traits",), f"{MEMORY}|aligned_alloc|free|xnn_initialize"),
+    (("gemm_arena_hook",), f"{MEMORY}|malloc|realloc|free|posix_memalign|pthread_(self|equal)"),
+    (("gemm_pinned",), f"{MEMORY}|dl_iterate_phdr|dlopen|dladdr"),
+    (("gemm_xnnpack_traits",), f"{MEMORY}|aligned_alloc|free|xnn_initialize|open(64)?|read|close"),
     (("gemm_xnnpack_operator",), f"{MEMORY}|pthread_mutex_(un)?lock|xnn_run_operator"),
     (("gemm_xnnpack_",), f"{MEMORY}|xnn_(create|delete|reshape|setup)_\\w+"),
     (("machine_machine",), f"{MEMORY}|open(64)?|read|close|sysconf|sched_getaffinity|__sched_cpucount"),

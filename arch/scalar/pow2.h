@@ -14,8 +14,10 @@ static_assert(FLT_EVAL_METHOD == 0, "needs float arithmetic in float: on 32-bit 
 /// 2^x as exp2_polynomial.h says. Max error 1.2 ULP on [-126, 0]. Free of branches and calls, so that loops of it
 /// vectorise.
 inline float pow2(float x) {
-  const float biased = x + kExp2Rounder;
-  const float fraction = x - (biased - kExp2Rounder);
+  // Where 2^x counts as 0, a fraction of a larger or infinite x would leave the range of numbers. NaN stays.
+  const float kept = kExp2Smallest - 1 > x ? kExp2Smallest - 1 : x;
+  const float biased = kept + kExp2Rounder;
+  const float fraction = kept - (biased - kExp2Rounder);
   float power = kExp2Coefficients[kExp2Degree];
   for (std::size_t i = kExp2Degree; i-- > 0;) power = power * fraction + kExp2Coefficients[i];
   power *= std::bit_cast<float>(std::bit_cast<std::uint32_t>(biased) << 23);

@@ -69,7 +69,8 @@ struct Rows {
         factor = broadcast(strip.scale[row + i]);
         shift = broadcast(strip.shift[row + i]);
       }
-      const Vec x = load(strip.x + (row + i) * stride + lane, mask);
+      Vec x = load(strip.x + (row + i) * stride + lane, mask);
+      if constexpr (kRowsAreChannels) x = choose(mask, x, mean);  // so that lanes outside cannot overflow
       block[i] = keep(fused(subtract(x, mean), factor, shift), mask);
     }
   }

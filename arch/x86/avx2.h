@@ -89,15 +89,16 @@ inline float smallest(Vec v) {
   return reduce(v, [](__m128 a, __m128 b) { return _mm_min_ps(a, b); });
 }
 
-/// x = n + fraction, n the nearest integer.
+/// x = n + fraction, n the nearest integer. What counts as 0 is moved to where neither fraction nor power leaves the range of numbers.
 struct Split {
   Vec biased;  ///< n + 127 in the low bits
   Vec fraction;
 };
 inline Split split(Vec x) {
   const Vec rounder = broadcast(kExp2Rounder);
-  const Vec biased = add(x, rounder);
-  return {biased, subtract(x, subtract(biased, rounder))};
+  const Vec kept = _mm256_max_ps(broadcast(kExp2Smallest - 1), x);  // NaN is kept
+  const Vec biased = add(kept, rounder);
+  return {biased, subtract(kept, subtract(biased, rounder))};
 }
 /// power·2^n; 0 where x < kExp2Smallest; NaN where power is NaN and x is not below.
 inline Vec scale(Vec power, const Split& split, Vec x) {

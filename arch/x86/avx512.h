@@ -67,16 +67,16 @@ inline float largest(Vec v) { return _mm512_reduce_max_ps(v); }
 inline float smallest(Vec v) { return _mm512_reduce_min_ps(v); }
 
 struct Split {
+  Mask kept;  ///< what does not count as 0, NaN included
   Vec whole;
   Vec fraction;
 };
 inline Split split(Vec x) {
+  const Mask kept = _mm512_cmp_ps_mask(x, broadcast(kExp2Smallest), _CMP_NLT_UQ);
   const Vec whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  return {whole, subtract(x, whole)};
+  return {kept, whole, _mm512_maskz_sub_ps(kept, x, whole)};
 }
-inline Vec scale(Vec power, const Split& split, Vec x) {
-  return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, broadcast(kExp2Smallest), _CMP_NLT_UQ), power, split.whole);
-}
+inline Vec scale(Vec power, const Split& split, Vec) { return _mm512_maskz_scalef_ps(split.kept, power, split.whole); }
 
 inline WideMask wide_lanes(size_t end) { return static_cast<WideMask>(end < kWideLanes ? (1u << end) - 1 : 0xFF); }
 inline Wide wide_zero() { return _mm512_setzero_pd(); }

@@ -137,6 +137,9 @@ EDGEATTN_API Status builtin_gemm(const Machine& machine, Gemm& gemm) noexcept;
 /// Where it may take XNNPACK, initialises it if nothing has in this process: what it keeps for the life of the process is
 /// allocated here. Temporary memory is freed again.
 ///
+/// XNNPACK keeps functions of this library, which is therefore never unloaded, nor is a plugin that it is linked into. Where cpuinfo
+/// cannot read /proc and /sys the first time, XNNPACK cannot be used by the process, whatever is mounted later.
+///
 /// Thread-safe. kOutOfMemory; when the process's first call fails so inside XNNPACK, all later ones do. With kXnnpack, also kGemm
 /// when XNNPACK cannot be used, and kUnsupported when the build has none.
 EDGEATTN_API Status gemm_traits(const Machine& machine, Gemm& gemm, GemmChoice choice = GemmChoice::kAuto) noexcept;

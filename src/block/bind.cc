@@ -7,6 +7,7 @@
 #include "block/slot.h"
 #include "block/spans.h"
 #include "edgeattn/block.h"
+#include "float_scope.h"
 #include "plan/isa.h"
 #include "plan/memory_map.h"
 
@@ -131,6 +132,7 @@ Status make_operators(const Plan& plan, std::span<std::byte> persistent, std::sp
 
 Status bind(const Plan& plan, const Prepared& prepared, std::span<std::byte> persistent, std::span<std::byte> scratch,
             pthreadpool_t pool, Block& block) noexcept {
+  const FloatScope scope(Denormals::kKept);
   EDGEATTN_TRY(check_belongs(plan, prepared));
   EDGEATTN_TRY(check_span("persistent", persistent, plan.persistent_bytes));
   EDGEATTN_TRY(check_span("scratch", scratch, plan.scratch_bytes));

@@ -2,6 +2,7 @@
 
 #include <numbers>
 
+#include "float_scope.h"
 #include "plan/isa.h"
 #include "plan/spec.h"
 
@@ -92,6 +93,7 @@ Status best_kernels(const Machine& machine, Kernels& kernels) noexcept {
 
 Status fold(const Spec& spec, const Weights& weights, const Machine& machine, const FoldedSpans& folded,
             pthreadpool_t pool) noexcept {
+  const FloatScope scope(Denormals::kKept);
   EDGEATTN_TRY(check_spec(spec));
   EDGEATTN_TRY(check_weights(spec, weights));
   if (spec.heads > 1)

@@ -7,11 +7,13 @@
 #include <cstddef>
 #include <type_traits>
 
+#include "float_scope.h"
 #include "thread_sanitizer.h"
 
 namespace edgeattn {
 
-/// Calls body(slot) once for every slot in [0, slots). Denormals are flushed meanwhile, as XNNPACK does.
+/// Calls body(slot) once for every slot in [0, slots). Denormals are flushed meanwhile, as XNNPACK does, whatever mode the threads
+/// of the pool are in.
 template <class Body>
 void for_each_slot(pthreadpool_t pool, std::size_t slots, Body&& body) noexcept {
   // In two places: in one, ThreadSanitizer would take the end of a slot for something that the start of another waits for.
@@ -22,11 +24,12 @@ void for_each_slot(pthreadpool_t pool, std::size_t slots, Body&& body) noexcept 
   const auto worker = [](void* context, std::size_t slot) {
     auto& in = *static_cast<Task*>(context);
     tsan::acquire(&in.begun);
+    const FloatScope scope(Denormals::kFlushed);
     in.body(slot);
     tsan::release(&in.ended);
   };
   tsan::release(&task.begun);
-  pthreadpool_parallelize_1d(pool, worker, &task, slots, PTHREADPOOL_FLAG_DISABLE_DENORMALS);
+  pthreadpool_parallelize_1d(pool, worker, &task, slots, /*flags=*/0);
   tsan::acquire(&task.ended);
 }
 

@@ -6,6 +6,7 @@
 
 #include "block/fold.h"
 #include "block/spans.h"
+#include "float_scope.h"
 #include "gemm/builtin.h"
 #include "plan/isa.h"
 #include "plan/memory_map.h"
@@ -197,6 +198,7 @@ Status plan_prepared(const Spec& spec, const Machine& machine, const Gemm& gemm,
 
 Status prepared_bytes(const Spec& spec, const Machine& machine, const Gemm& gemm, std::size_t& bytes,
                       const PreparedFormat& format) noexcept {
+  const FloatScope scope(Denormals::kKept);
   Plan plan;
   ReducedSet set = ReducedSet::kScalar;
   EDGEATTN_TRY(plan_prepared(spec, machine, gemm, format, set, plan));
@@ -207,6 +209,7 @@ Status prepared_bytes(const Spec& spec, const Machine& machine, const Gemm& gemm
 Status prepare(const Spec& spec, const Weights& weights, const Machine& machine, const Gemm& gemm,
                std::span<std::byte> memory, Prepared& prepared, const PreparedFormat& format,
                pthreadpool_t pool) noexcept {
+  const FloatScope scope(Denormals::kKept);
   Plan plan;
   ReducedSet set = ReducedSet::kScalar;
   EDGEATTN_TRY(plan_prepared(spec, machine, gemm, format, set, plan));

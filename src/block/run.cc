@@ -3,6 +3,7 @@
 
 #include "block/run_context.h"
 #include "edgeattn/block.h"
+#include "float_scope.h"
 #include "plan/isa.h"
 #include "plan/precision.h"
 
@@ -54,6 +55,7 @@ void run_images(RunContext& run, const float* x, float* y) noexcept {
 }  // namespace
 
 Status Block::run(const float* x, float* y, Profile* profile) noexcept {
+  const FloatScope scope(Denormals::kFlushed);
   if (slots_ == nullptr) return Status::error(StatusCode::kInvalidArgument, "the block is not bound");
   const std::size_t image = plan_.spec.channels * plan_.shape.tokens();
   EDGEATTN_TRY(check_buffers(x, y, plan_.shape.batch * image * sizeof(float)));

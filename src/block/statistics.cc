@@ -113,12 +113,9 @@ void statistics(RunContext& run, const Team& team, ImageWork& work) noexcept {
     add_up(run, work, item / channel_items, item % channel_items * kClaimedChannels);
     clock.mark(Phase::kStatistics);
   });
-  // On this thread alone, under the denormal mode of the kernels.
-  for_each_slot(nullptr, 1, [&](std::size_t) {
-    PhaseClock clock(run.times);
-    finish(run, run.slots[team.first], chunks, work);
-    clock.mark(Phase::kStatistics);
-  });
+  PhaseClock clock(run.times);
+  finish(run, run.slots[team.first], chunks, work);
+  clock.mark(Phase::kStatistics);
 }
 
 }  // namespace edgeattn

@@ -1,5 +1,8 @@
 #include "gemm/arena_hook.h"
 
+#include <pthread.h>
+
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <iterator>
@@ -7,30 +10,40 @@
 namespace edgeattn {
 namespace {
 
-// Initial-exec: lazily made thread-local storage may call malloc on a thread's first use.
-#if defined(__GNUC__)
-__attribute__((tls_model("initial-exec")))
-#endif
-thread_local ArenaScope* current_scope = nullptr;
+// Not thread-local: there is one scope at a time, and thread-local storage of a library that is loaded at run time is either refused
+// (initial-exec, by musl) or made by malloc on a thread's first use. Who sees a scope sees its thread, for that is stored first; only
+// the thread itself can find its own name there.
+std::atomic<pthread_t> scope_thread{};
+std::atomic<ArenaScope*> scope{nullptr};
+
+/// The scope that the calling thread is inside; null for none.
+ArenaScope* current_scope() noexcept {
+  ArenaScope* const found = scope.load(std::memory_order_acquire);
+  if (found == nullptr) return nullptr;
+  return pthread_equal(scope_thread.load(std::memory_order_relaxed), pthread_self()) != 0 ? found : nullptr;
+}
 
 constexpr std::size_t kMallocAlignment = alignof(std::max_align_t);
 
 void* allocate(void*, std::size_t bytes) {
-  return current_scope != nullptr ? current_scope->allocate(kMallocAlignment, bytes) : std::malloc(bytes);
+  ArenaScope* const arena = current_scope();
+  return arena != nullptr ? arena->allocate(kMallocAlignment, bytes) : std::malloc(bytes);
 }
 
 void* reallocate(void*, void* pointer, std::size_t bytes) {
-  if (current_scope == nullptr) return std::realloc(pointer, bytes);
+  ArenaScope* const arena = current_scope();
+  if (arena == nullptr) return std::realloc(pointer, bytes);
   // The old size is not known inside a scope; creating a fully connected operator never grows anything.
-  return pointer == nullptr ? current_scope->allocate(kMallocAlignment, bytes) : nullptr;
+  return pointer == nullptr ? arena->allocate(kMallocAlignment, bytes) : nullptr;
 }
 
 void deallocate(void*, void* pointer) {
-  if (current_scope == nullptr || !current_scope->contains(pointer)) std::free(pointer);
+  const ArenaScope* const arena = current_scope();
+  if (arena == nullptr || !arena->contains(pointer)) std::free(pointer);
 }
 
 void* aligned_allocate(void*, std::size_t alignment, std::size_t bytes) {
-  if (current_scope != nullptr) return current_scope->allocate(alignment, bytes);
+  if (ArenaScope* const arena = current_scope(); arena != nullptr) return arena->allocate(alignment, bytes);
   void* pointer = nullptr;
   return posix_memalign(&pointer, alignment, bytes) == 0 ? pointer : nullptr;
 }
@@ -55,10 +68,11 @@ bool inside(std::span<std::byte> span, const void* pointer) noexcept {
 const xnn_allocator& arena_allocator() noexcept { return kAllocator; }
 
 ArenaScope::ArenaScope(std::span<std::byte> object, std::span<std::byte> packed) noexcept : spans_{object, packed} {
-  current_scope = this;
+  scope_thread.store(pthread_self(), std::memory_order_relaxed);
+  scope.store(this, std::memory_order_release);
 }
 
-ArenaScope::~ArenaScope() { current_scope = nullptr; }
+ArenaScope::~ArenaScope() { scope.store(nullptr, std::memory_order_relaxed); }
 
 void* ArenaScope::allocate(std::size_t alignment, std::size_t bytes) noexcept {
   if (allocations_ >= std::size(spans_)) return nullptr;

@@ -12,7 +12,7 @@ namespace edgeattn {
 const xnn_allocator& arena_allocator() noexcept;
 
 /// While one is alive, XNNPACK's allocations on this thread come from its spans: the first from `object`, the second from
-/// `packed`, and any other fails, as does one that does not fit. Scopes do not nest.
+/// `packed`, and any other fails, as does one that does not fit. One at a time in the process.
 class ArenaScope {
  public:
   explicit ArenaScope(std::span<std::byte> object, std::span<std::byte> packed = {}) noexcept;

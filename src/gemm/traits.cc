@@ -1,5 +1,7 @@
 #include "gemm/traits.h"
 
+#include "float_scope.h"
+
 namespace edgeattn {
 
 const char* to_string(GemmChoice choice) noexcept {
@@ -38,6 +40,7 @@ Status xnnpack_gemm(const Machine&, Gemm&) noexcept {
 #endif
 
 Status gemm_traits(const Machine& machine, Gemm& gemm, GemmChoice choice) noexcept {
+  const FloatScope scope(Denormals::kKept);
   if (choice == GemmChoice::kXnnpack) return xnnpack_gemm(machine, gemm);
   if (choice == GemmChoice::kBuiltin || spills_sums(machine)) return builtin_gemm(machine, gemm);
   Gemm xnnpack;

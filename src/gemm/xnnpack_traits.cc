@@ -1,4 +1,8 @@
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -7,6 +11,7 @@
 #include "edgeattn/machine.h"
 #include "gemm/arena_hook.h"
 #include "gemm/layout.h"
+#include "gemm/pinned.h"
 #include "gemm/traits.h"
 #include "gemm/xnnpack_operator.h"
 #include "plan/sizes.h"
@@ -159,17 +164,52 @@ std::size_t microkernel_rows(const Machine& machine) noexcept {
 #endif
 }
 
-}  // namespace
+/// The first of the files that cpuinfo cannot do without and that has nothing to read; null for none.
+const char* unreadable_file() noexcept {
+  for (const char* path : {"/proc/cpuinfo", "/sys/devices/system/cpu/possible", "/sys/devices/system/cpu/present"}) {
+    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    char byte = 0;
+    const bool readable = file >= 0 && read(file, &byte, 1) == 1;
+    if (file >= 0) close(file);
+    if (!readable) return path;
+  }
+  return nullptr;
+}
 
-Status xnnpack_gemm(const Machine& machine, Gemm& gemm) noexcept {
+/// Why XNNPACK says that it is out of memory: for any failure of cpuinfo, which tries only once in a process. So the first answer
+/// stays, whatever can be read later.
+Status why_not_initialised() noexcept {
+  enum Cause : std::uint8_t { kUnknown, kMemory, kFiles };
+  static std::atomic<std::uint8_t> known{kUnknown};
+  std::uint8_t cause = kUnknown;
+  const std::uint8_t found = unreadable_file() != nullptr ? kFiles : kMemory;
+  if (known.compare_exchange_strong(cause, found)) cause = found;
+  constexpr char kWho[] = "XNNPACK cannot run in this process: it could not find out about the processor, for want of ";
+  if (cause == kMemory) return Status::error(StatusCode::kOutOfMemory, kWho, "memory");
+  return Status::error(StatusCode::kGemm, kWho, "/proc/cpuinfo or /sys/devices/system/cpu");
+}
+
+/// Initialises XNNPACK with our allocator, which it keeps for the life of the process.
+Status initialise() noexcept {
+  static std::atomic<bool> kept{false};
+  if (!kept.load(std::memory_order_relaxed)) {
+    if (!keep_in_memory(reinterpret_cast<void (*)()>(arena_allocator().allocate)))
+      return Status::error(StatusCode::kGemm, "XNNPACK cannot be used: it would keep functions of edgeattn for the life of the "
+                           "process, and the library that holds them cannot be kept from being unloaded");
+    kept.store(true, std::memory_order_relaxed);
+  }
   const xnn_status status = xnn_initialize(&arena_allocator());
-  // That is any failure of cpuinfo, which tries only once in a process.
-  if (status == xnn_status_out_of_memory)
-    return Status::error(StatusCode::kOutOfMemory, "XNNPACK cannot run in this process: it could not find out about the ",
-                         "processor, for want of memory or of /proc and /sys");
+  if (status == xnn_status_out_of_memory) return why_not_initialised();
   if (status != xnn_status_success)
     return Status::error(StatusCode::kGemm, "XNNPACK cannot run on this processor: xnn_initialize returned ",
                          static_cast<std::size_t>(status));
+  return {};
+}
+
+}  // namespace
+
+Status xnnpack_gemm(const Machine& machine, Gemm& gemm) noexcept {
+  EDGEATTN_TRY(initialise());
   Gemm traits;
   EDGEATTN_TRY(find_operand(traits.operator_bytes, traits.operand_offset));
   EDGEATTN_TRY(check_operands(traits.operand_offset));

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "edgeattn/status.h"
+#include "float_scope.h"
 
 namespace edgeattn::io {
 
@@ -37,9 +38,10 @@ Status tensor_error(StatusCode code, std::string_view path, std::string_view ten
 /// `path: what: reason`, with the reason of an errno; kOutOfMemory for ENOMEM.
 Status system_error(StatusCode code, std::string_view path, const char* what, int error);
 
-/// Returns what `body` returns; exceptions become statuses: kOutOfMemory, or `otherwise` for any but std::bad_alloc.
+/// Returns what `body` returns, whose arithmetic meets no traps of the host; exceptions become statuses: kOutOfMemory, or `otherwise` for any but std::bad_alloc.
 template <class Body>
 Status guarded(StatusCode otherwise, std::string_view path, Body&& body) noexcept {
+  const FloatScope scope(Denormals::kKept);
   try {
     return body();
   } catch (const std::bad_alloc&) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "float_scope.h"
 #include "gemm/builtin.h"
 #include "kernels.h"
 #include "plan/isa.h"
@@ -112,6 +113,7 @@ bool fit(const PlanOptions& options, const Products& products, Plan& plan) noexc
 
 Status plan(const Spec& spec, const Shape& shape, const PlanOptions& options, const Machine& machine, const Gemm& chosen,
             Plan& result) noexcept {
+  const FloatScope scope(Denormals::kKept);
   EDGEATTN_TRY(check_spec(spec));
   EDGEATTN_TRY(check_shape(spec, shape));
   EDGEATTN_TRY(check_options(options, shape));

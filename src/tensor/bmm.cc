@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "block/spans.h"
+#include "float_scope.h"
 #include "gemm/builtin.h"
 #include "plan/isa.h"
 #include "plan/tiles.h"
@@ -115,6 +116,7 @@ Status check_tensors(const TensorView<const float>& a, const TensorView<const fl
 }  // namespace
 
 Status plan(const BmmShape& shape, const Gemm& chosen, BmmPlan& plan, Isa isa) noexcept {
+  const FloatScope scope(Denormals::kKept);
   if (shape.rows == 0 || shape.inner == 0 || shape.columns == 0)
     return Status::error(StatusCode::kInvalidArgument, "bmm: rows, inner and columns must be at least 1, given ", shape.rows, ", ",
                          shape.inner, " and ", shape.columns);
@@ -147,6 +149,7 @@ Status plan(const BmmShape& shape, const Gemm& chosen, BmmPlan& plan, Isa isa) n
 }
 
 Status bind(const BmmPlan& plan, std::span<std::byte> persistent, std::span<std::byte> scratch, Bmm& gemm) noexcept {
+  const FloatScope scope(Denormals::kKept);
   if (plan.scratch_bytes == 0) return Status::error(StatusCode::kInvalidArgument, "the plan is empty");
   Kernels kernels;
   GemmSource source;
@@ -165,6 +168,7 @@ Status bind(const BmmPlan& plan, std::span<std::byte> persistent, std::span<std:
 }
 
 Status bmm(const TensorView<const float>& a, const TensorView<const float>& b, const TensorView<float>& out, Bmm& gemm) noexcept {
+  const FloatScope scope(Denormals::kKept);
   if (gemm.scratch_ == nullptr) return Status::error(StatusCode::kInvalidArgument, "bmm: gemm is not bound");
   const BmmPlan& plan = gemm.plan_;
   const BmmShape& shape = plan.shape;

@@ -2,6 +2,7 @@
 #include <limits>
 #include <numbers>
 
+#include "float_scope.h"
 #include "kernels.h"
 #include "tensor/check.h"
 #include "tensor/copy.h"
@@ -94,6 +95,7 @@ void softmax_columns(const Kernels& kernels, const Slices& slices) noexcept {
 }  // namespace
 
 Status softmax(const TensorView<const float>& tensor, std::ptrdiff_t dim, const TensorView<float>& out, Isa isa) noexcept {
+  const FloatScope scope(Denormals::kKept);
   const TensorLayout &from = tensor.layout(), &to = out.layout();
   std::size_t d = 0;
   EDGEATTN_TRY(find_dim(from.rank, dim, d));
