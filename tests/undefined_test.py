@@ -21,7 +21,8 @@ ALLOWED = (  # of the first row that an object's name begins with
     (("gemm_xnnpack_traits",), f"{MEMORY}|aligned_alloc|free|xnn_initialize|open(64)?|read|close"),
     (("gemm_xnnpack_operator",), f"{MEMORY}|pthread_mutex_(un)?lock|xnn_run_operator"),
     (("gemm_xnnpack_",), f"{MEMORY}|xnn_(create|delete|reshape|setup)_\\w+"),
-    (("machine_machine",), f"{MEMORY}|open(64)?|read|close|sysconf|sched_getaffinity|__sched_cpucount"),
+    (("machine_machine",), f"{MEMORY}|open(64)?|read|close"),
+    (("machine_processors",), f"{MEMORY}|open(64)?|read|close|sysconf|sched_getaffinity|__sched_cpucount"),
     (("machine_features",), f"{MEMORY}|getauxval"),
     (("",), MEMORY),
 )

@@ -31,7 +31,7 @@ struct EDGEATTN_API Machine {
   bool fp16 = false;                      ///< aarch64: arithmetic of half precision
   bool i8mm = false;                      ///< aarch64: matrix products of 8-bit integers
   bool bf16 = false;                      ///< aarch64: matrix products of bfloat16
-  std::size_t processors = 1;             ///< logical processors this process may run on
+  std::size_t processors = 1;             ///< logical processors that affinity and CPU quota allow; 1.5 are 2
   std::size_t l1d_bytes = 32 * 1024;      ///< per core
   std::size_t l2_bytes = 512 * 1024;      ///< one instance
   std::size_t l3_bytes = 0;               ///< one instance; 0 when there is none

@@ -1,12 +1,13 @@
 #include "edgeattn/machine.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string_view>
 
 #include "machine/features.h"
+#include "machine/processors.h"
 
 namespace edgeattn {
 namespace {
@@ -90,14 +91,6 @@ void detect_caches(Machine& machine) noexcept {
   }
 }
 
-std::size_t count_processors() noexcept {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return static_cast<std::size_t>(CPU_COUNT(&set));
-  const long online = sysconf(_SC_NPROCESSORS_ONLN);
-  return online > 0 ? static_cast<std::size_t>(online) : 1;
-}
-
 }  // namespace
 
 const char* to_string(Isa isa) noexcept {
@@ -142,8 +135,9 @@ Machine detect_machine() noexcept {
   machine.fp16 = features.fp16;
   machine.i8mm = features.i8mm;
   machine.bf16 = features.bf16;
-  machine.processors = count_processors();
-  machine.l2_sharing_processors = machine.processors;
+  const std::size_t affine = affine_processors();
+  machine.processors = std::min(affine, quota_processors(""));
+  machine.l2_sharing_processors = affine;
   detect_caches(machine);
   return machine;
 }
