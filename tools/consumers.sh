@@ -30,8 +30,6 @@ mapfile -t packages < "$work/packages"
 multiarch=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
 lib=usr/lib/$multiarch
 DESTDIR=$work/root meson install -C build/install --no-rebuild --quiet >&2
-cp -r "$work/root" "$work/static-root"
-rm "$work/static-root/$lib"/*.so*
 for package in "${packages[@]}"; do dpkg-deb --extract "$package" "$work/deb-root"; done
 
 # A Debian that has nothing but the packages and what they depend on, in which the tool runs. While it is downloaded, the rest goes on.
@@ -63,6 +61,49 @@ cmake_consumer() {
     -DCMAKE_LIBRARY_ARCHITECTURE="$multiarch" ${link:+-Dedgeattn_USE_STATIC_LIBS=ON} && cmake --build "$place" &&
     linked "$link" "$place/blocks" && "$place/blocks" "$blocks" "$activations" step199
 }
+# finds ARGUMENTS EXPECTED [CMAKE OPTION…]: what find_package with these arguments says, a pattern of its include folder or of the
+# message that it refuses with.
+finds() {
+  local arguments=$1 expected=$2 place=$work/find
+  shift 2
+  rm -rf "$place"
+  mkdir "$place"
+  cat > "$place/CMakeLists.txt" <<EOF
+cmake_minimum_required(VERSION 3.19)
+project(find CXX)
+find_package(edgeattn $arguments CONFIG REQUIRED)
+get_target_property(folder edgeattn::edgeattn INTERFACE_INCLUDE_DIRECTORIES)
+message(STATUS "found in \${folder}.")
+EOF
+  cmake -S "$place" -B "$place/build" "$@" > "$place/log" 2>&1
+  grep -qE "$expected" "$place/log" || { cat "$place/log"; return 1; }
+}
+# Roots in which folders are links, as /lib is one to usr/lib: the headers are found whatever the way.
+cmake_links() {
+  local links=$work/links
+  mkdir -p "$links/merged" "$links/opt" && cp -r "$work/root/usr" "$links/merged/usr" && ln -s usr/lib "$links/merged/lib" &&
+    ln -s "$work/root/usr" "$links/whole" && cp -r "$work/root/usr/include" "$links/opt" && ln -s "$work/root/usr/lib" "$links/opt/lib" &&
+    finds "" 'found in .*/merged/usr/include\.' -DCMAKE_PREFIX_PATH="$links/merged" -DCMAKE_LIBRARY_ARCHITECTURE="$multiarch" &&
+    finds "" 'found in .*/merged/usr/include\.' -Dedgeattn_DIR="$links/merged/lib/$multiarch/cmake/edgeattn" &&
+    finds "" 'found in .*/whole/include\.' -Dedgeattn_DIR="$links/whole/lib/$multiarch/cmake/edgeattn" &&
+    finds "" 'found in .*/opt/include\.' -Dedgeattn_DIR="$links/opt/lib/$multiarch/cmake/edgeattn" &&
+    finds "" 'no edgeattn/edgeattn.h in ' -Dedgeattn_DIR="$PWD/build/install/src/package" && echo 'five ways'
+}
+cmake_requests() {
+  local there=(-DCMAKE_PREFIX_PATH="$work/root/usr" -DCMAKE_LIBRARY_ARCHITECTURE="$multiarch") request version
+  version=$(sed -n "s/^ *version: '\(.*\)',/\1/p" meson.build)
+  for request in "$version" "$version EXACT" "0.1...<1" "0.0.1...$version" 'COMPONENTS edgeattn' 'COMPONENTS edgeattn_io' \
+    'OPTIONAL_COMPONENTS tensors'; do
+    finds "$request" 'found in ' "${there[@]}" || return 1
+  done
+  for request in 0.99 1 "0.0.1...<$version" 0.99...0.999 1...2 0.0.1...0.0.9 '0.0.1 EXACT'; do
+    finds "$request" 'compatible with requested' "${there[@]}" || return 1
+  done
+  for request in 'COMPONENTS tensors' 'COMPONENTS edgeattn io' 'COMPONENTS edgeattn_io.so'; do
+    finds "$request" "no component '" "${there[@]}" || return 1
+  done
+  echo 'seven versions and components are found, ten refused'
+}
 meson_consumer() {
   local root=$1
   export PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_LIBDIR=$root/$lib/pkgconfig LD_LIBRARY_PATH=$root/$lib
@@ -87,11 +128,13 @@ tool_of_package() {
 }
 
 check 'C, pkg-config, shared' c_consumer "$work/root" c-shared ''
-check 'C, pkg-config, static' c_consumer "$work/static-root" c-static --static
+check 'C, pkg-config, static' c_consumer "$work/root" c-static --static
 check 'C, pkg-config, Debian package' c_consumer "$work/deb-root" c-deb ''
 check 'C++, CMake, shared' cmake_consumer "$work/root" cmake-shared ''
 check 'C++, CMake, static' cmake_consumer "$work/root" cmake-static --static
 check 'C++, CMake, Debian package' cmake_consumer "$work/deb-root" cmake-deb ''
+check 'CMake, through links' cmake_links
+check 'CMake, versions and components' cmake_requests
 check 'C++, Meson, pkg-config' meson_consumer "$work/root"
 check 'C++, Meson subproject: a whole UNet' examples/sampler/run.sh
 check 'tool of the Debian package' tool_of_package

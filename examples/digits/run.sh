@@ -6,6 +6,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 venv=build/digits/venv
 tools/venv.sh "$venv" examples/digits/requirements.txt 12
-tools/build.sh digits-edgeattn --buildtype=release -Ddefault_library=shared -Dcli=disabled -Dtests=disabled -Dbench=disabled
+tools/build.sh digits-edgeattn --buildtype=release -Ddefault_library=shared -Dio=disabled -Dtests=disabled -Dbench=disabled
 exec "$venv/bin/python" -B examples/digits/sample.py --library build/digits-edgeattn/src/libedgeattn.so \
   --output build/digits/digits.png "$@"
