@@ -287,7 +287,7 @@ def test_a_full_disk_leaves_the_old_file():
 
 def test_a_limit_on_the_size_of_files_leaves_no_file():
     write(w=encoded(ddpm_block(32)), x=encoded({"x": ([1, 32, 8, 8], bytes(32 * 64 * 4))}), old=b"old")
-    arguments = (("run", "--weights", "w", "--input", "x", "-o"), ("fold", "--weights", "w", "-o"), ("plan", "--shape", "1,64,8,8", "--svg"))
+    arguments = (("run", "--weights", "w", "--input", "x", "--heads", "1", "--groups", "32", "-o"), ("fold", "--weights", "w", "-o"), ("plan", "--shape", "1,64,8,8", "--svg"))
     for disposition in (signal.SIG_DFL, signal.SIG_IGN):
         for limit in (0, 100, 4096):
             def limited(limit=limit, disposition=disposition):
@@ -402,7 +402,7 @@ def test_blocks_beside_tensors_of_any_dtype():
     others = {f"other.{dtype}": ([8], bytes(bits), dtype) for dtype, bits in
               {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "C64": 64, "BOOL": 8, "U64": 64}.items()}
     expected = expected_output()
-    write(w=encoded({**others, **ddpm_block(4)}))
+    write(w=encoded({**others, **ddpm_block(4, "block.")}))
     good("run", *INPUTS, "-o", "y")
     assert read("y") == expected
     for name in others:

@@ -18,7 +18,7 @@ SIDES = (6, 9)
 SCALAR = 1
 STRUCTS = {"spec": edgeattn.Spec, "shape": edgeattn.Shape, "options": edgeattn.Options, "weights": edgeattn.Weights,
            "plan_info": edgeattn.PlanInfo, "memory": edgeattn.MemorySum}
-TYPES = {"size_t": ctypes.c_size_t, "double": ctypes.c_double, "const float*": ctypes.c_void_p, "int32_t": ctypes.c_int32,
+TYPES = {"size_t": ctypes.c_size_t, "double": ctypes.c_double, "const float*": ctypes.c_void_p, "struct pthreadpool*": ctypes.c_void_p, "int32_t": ctypes.c_int32,
          "edgeattn_norm": ctypes.c_int32, "edgeattn_layout": ctypes.c_int32, "edgeattn_isa": ctypes.c_int32,
          "edgeattn_precision": ctypes.c_int32, "edgeattn_gemm": ctypes.c_int32}
 

@@ -31,8 +31,8 @@ Status create_serialized(const OperatorShape& shape, const float* kernel, const 
   if (status == xnn_status_success) return {};
   if (status == xnn_status_invalid_state)
     return Status::error(StatusCode::kGemm,
-                         "XNNPACK was initialised by the host before edgeattn, or by another copy of it: call edgeattn::gemm_traits, in C "
-                         "edgeattn_initialize, before the host's own xnn_initialize");
+                         "XNNPACK was initialised by the host before edgeattn, or by another copy of it: call "
+                         "edgeattn::gemm_traits, in C edgeattn_initialize, before the host's own xnn_initialize");
   return Status::error(StatusCode::kGemm, "XNNPACK refused a ", shape.inputs, " to ", shape.outputs,
                        " operator with status ", static_cast<std::size_t>(status));
 }

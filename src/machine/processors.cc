@@ -13,7 +13,10 @@
 namespace edgeattn {
 namespace {
 
-/// Reads a file line by line. What is longer than a path may be is cut.
+/// The longest line and path that are read: paths of control groups are shorter, and these lie on the stack.
+constexpr std::size_t kLongest = 1024;
+
+/// Reads a file line by line. What is longer than kLongest is cut.
 class Lines {
  public:
   explicit Lines(const char* path) noexcept : file_(open(path, O_RDONLY | O_CLOEXEC)) {}
@@ -51,7 +54,7 @@ class Lines {
   int file_;
   std::size_t at_ = 0, end_ = 0;
   char buffer_[512];
-  char line_[4096];
+  char line_[kLongest];
 };
 
 /// Takes what stands before the next `separator`, and that too.
@@ -91,7 +94,7 @@ class Path {
  private:
   std::size_t length_ = 0;
   bool fits_ = true;
-  char text_[4096];
+  char text_[kLongest];
 };
 
 bool parse(std::string_view text, std::uint64_t& number) noexcept {

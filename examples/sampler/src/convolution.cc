@@ -29,8 +29,10 @@ Convolution::Convolution(const edgeattn::io::SafetensorsFile& file, const std::s
                                         .stride = static_cast<std::uint32_t>(stride),
                                         .inputs = in.channels,
                                         .outputs = out.channels};
+  // Nothing more where edgeattn initialised it, which it does where its products are XNNPACK's.
+  xnn_status status = xnn_initialize(nullptr);
   xnn_operator_t created = nullptr;
-  xnn_status status = xnnpack::create(shape, reordered.data(), bias.data(), &created);
+  if (status == xnn_status_success) status = xnnpack::create(shape, reordered.data(), bias.data(), &created);
   operator_.reset(created);
   if (status == xnn_status_success) status = xnnpack::setup(created, in, out.values, pool);
   if (status != xnn_status_success)

@@ -37,7 +37,7 @@ class Unet {
  private:
   MapMemory memory_;
   pthreadpool_t pool_;
-  // The first to touch XNNPACK, so that edgeattn initialises it.
+  // The first to touch XNNPACK, so that edgeattn initialises it where it multiplies with it.
   Attention attention_;
   Embedding embedding_;
 
