@@ -119,6 +119,40 @@ core_size() {
     with=$(stat -c %s "$work/core") && without=$(stat -c %s "$work/empty") &&
     echo "$((with - without)) bytes of at most $most_core_bytes" && [[ $((with - without)) -le $most_core_bytes ]]
 }
+# configures PATTERN MESON_OPTION…: what meson setup says, a pattern of its summary, or of the error that it refuses with.
+configures() {
+  local pattern=$1
+  shift
+  rm -rf "$work/configured"
+  meson setup "$work/configured" -Dtests=disabled -Dbench=disabled "$@" > "$work/configured.log" 2>&1
+  tr -s ' \n' ' ' < "$work/configured.log" | grep -qE "$pattern" || { cat "$work/configured.log"; return 1; }
+}
+# An XNNPACK whose functions are those of another year is left out, unless it is demanded.
+unknown_xnnpack() {
+  local year=$work/another-year change xnn=xnn_create_fully_connected_nc_f32
+  mkdir -p "$year"
+  for change in "s/$xnn(/${xnn}_of_another_year(/" "/^enum xnn_status $xnn(/,/;/s/size_t input_channels,/size_t groups, &/" \
+    "/^enum xnn_status $xnn(/,/;/s/uint32_t flags,/uint64_t flags,/"; do
+    sed "$change" /usr/include/xnnpack.h > "$year/xnnpack.h"
+    cmp -s "$year/xnnpack.h" /usr/include/xnnpack.h && { echo "nothing to change: $change"; return 1; }
+    CPPFLAGS=-I$year configures 'WARNING: this XNNPACK has neither .* XNNPACK API : none' &&
+      CPPFLAGS=-I$year configures 'ERROR: .*this XNNPACK has neither .*-Dxnnpack=disabled' -Dxnnpack=enabled || return 1
+  done
+  echo 'three kinds of another XNNPACK'
+}
+optional_parts() {
+  configures 'edgeattn_io : YES tool : NO' -Dcli=disabled && configures 'edgeattn_io : NO tool : NO' -Dio=disabled &&
+    configures 'edgeattn_io : YES tool : YES' -Dio=enabled && configures 'the tool needs edgeattn_io' -Dio=disabled -Dcli=enabled &&
+    echo 'edgeattn_io without the tool, and without either'
+}
+# C libraries that load libraries late, such as musl, have no room for variables of each thread.
+no_thread_storage() {
+  local library
+  for library in edgeattn edgeattn_io; do
+    ! readelf --segments --wide "$work/root/$lib/lib$library.so" | grep -w TLS || return 1
+  done
+  echo 'none in two libraries'
+}
 tool_of_package() {
   LD_LIBRARY_PATH=$work/deb-root/$lib "$work/deb-root/usr/bin/edgeattn" run --weights "$blocks" --prefix am. --input "$activations" \
     --tensor am.step100.input --reference "$activations" --reference-tensor am.step100.output --output "$work/y.safetensors" &&
@@ -140,7 +174,10 @@ check 'C++, Meson subproject: a whole UNet' examples/sampler/run.sh
 check 'tool of the Debian package' tool_of_package
 check 'symbols of edgeattn' symbols edgeattn
 check 'symbols of edgeattn_io' symbols edgeattn_io
+check 'thread-local storage' no_thread_storage
 check 'size of the static core' core_size
+check 'builds without the tool' optional_parts
+check 'builds beside another XNNPACK' unknown_xnnpack
 ended=0
 wait "$empty_debian" || ended=$?
 check 'the packages in an empty Debian' bash -c 'cat "$0"; exit "$1"' "$work/empty-debian" "$ended"
