@@ -56,7 +56,7 @@ inline std::vector<Isa> isas() {
 inline double peak_gflops(std::size_t threads) {
   static std::map<std::size_t, double> measured;
   const auto [entry, missing] = measured.try_emplace(threads);
-  if (missing) entry->second = fma_peak_gflops(kernel_set(isas().back()), threads);
+  if (missing) entry->second = fma_peak_gflops(isas().back(), threads);
   return entry->second;
 }
 

@@ -68,7 +68,7 @@ auto as_host(const Host& host, Call call) {
   return result;
 }
 
-struct Row {
+struct FloatCase {
   const char* name;
   Spec spec;
   Shape shape;
@@ -78,7 +78,7 @@ struct Row {
   float weight = 1;     ///< of the queries: how far scores lie apart
 };
 
-const Row kRows[] = {
+const FloatCase kFloatCases[] = {
     {"as usual", {.channels = 64}, {1, 8, 8}, {.threads = 1}},
     {"threads", {.channels = 64}, {2, 16, 16}, {.threads = 3}},
     {"tails", {.channels = 36, .groups = 3}, {1, 7, 5}, {.threads = 2}},
@@ -91,14 +91,14 @@ const Row kRows[] = {
     {"no norm, zeros", {.channels = 24, .norm = Norm::kNone, .residual = false}, {1, 4, 5}, {.threads = 1}, 0},
 };
 
-std::vector<float> image_of(const Row& row) {
+std::vector<float> image_of(const FloatCase& row) {
   std::mt19937_64 engine = random_engine(71);
   std::vector<float> x = normal_values(engine, row.shape.batch * row.spec.channels * row.shape.tokens());
   for (float& value : x) value = value * row.amplitude + row.offset;
   return x;
 }
 
-io::BlockWeights weights_of(const Row& row) {
+io::BlockWeights weights_of(const FloatCase& row) {
   io::BlockWeights weights = random_weights(row.spec, 71);
   const std::size_t queries = row.spec.channels * row.spec.channels;
   for (std::size_t i = 0; i < queries; ++i) weights.qkv_weight[i] *= row.weight;
@@ -106,7 +106,7 @@ io::BlockWeights weights_of(const Row& row) {
 }
 
 /// From plan to output, each call as the host makes it, on a pool whose threads have the host's state too.
-std::vector<float> run_as(const Host& host, const Row& row, const io::BlockWeights& weights, std::vector<float> x) {
+std::vector<float> run_as(const Host& host, const FloatCase& row, const io::BlockWeights& weights, std::vector<float> x) {
   const Machine machine = detect_machine();
   Gemm products;
   REQUIRE_OK(as_host(host, [&] { return gemm_traits(machine, products, gemm_choice()); }));
@@ -133,7 +133,7 @@ std::vector<float> run_as(const Host& host, const Row& row, const io::BlockWeigh
 }
 
 TEST_CASE("hosts with traps, flags and rounding modes of their own get the same bits, and keep what they had") {
-  for (const Row& row : kRows) {
+  for (const FloatCase& row : kFloatCases) {
     CAPTURE(std::string(row.name));
     const io::BlockWeights weights = weights_of(row);
     const std::vector<float> expected = run_as({.name = "none"}, row, weights, image_of(row));
@@ -147,7 +147,7 @@ TEST_CASE("hosts with traps, flags and rounding modes of their own get the same 
 
 TEST_CASE("what is not finite trips no trap and raises no flag of the host either") {
   for (const float bad : {__builtin_nanf(""), __builtin_inff()}) {
-    const Row& row = kRows[1];
+    const FloatCase& row = kFloatCases[1];
     std::vector<float> x = image_of(row);
     x[7] = bad;
     const std::vector<float> y = run_as(kHosts[1], row, random_weights(row.spec, 71), x);
@@ -157,7 +157,7 @@ TEST_CASE("what is not finite trips no trap and raises no flag of the host eithe
 }
 
 TEST_CASE("weights that overflow are an error under traps too, and so are numbers that make no spec") {
-  const Row& row = kRows[0];
+  const FloatCase& row = kFloatCases[0];
   const Machine machine = detect_machine();
   io::BlockWeights weights = random_weights(row.spec, 72);
   for (float& value : weights.qkv_weight) value = 3e38f;
@@ -182,7 +182,7 @@ TEST_CASE("weights that overflow are an error under traps too, and so are number
 }
 
 TEST_CASE("float64 results, maps, softmax and products of tensors under traps") {
-  const Row& row = kRows[2];
+  const FloatCase& row = kFloatCases[2];
   const io::BlockWeights weights = random_weights(row.spec, 73);
   const std::vector<float> x = image_of(row);
   for (const Host& host : kHosts) {

@@ -6,7 +6,7 @@
 namespace edgeattn {
 namespace {
 
-constexpr std::size_t kBlock = 16;
+constexpr std::size_t kTogether = 16;
 
 void add_row(const OutputTile& output, std::size_t token, std::size_t first, std::size_t end) {
   for (std::size_t c = first; c < end; ++c) {
@@ -20,8 +20,8 @@ void add_row(const OutputTile& output, std::size_t token, std::size_t first, std
 
 /// In blocks, so that the lines of the tile stay in cache while y is written across them.
 void add_residual_scalar(const OutputTile& output) {
-  for (std::size_t c0 = 0; c0 < output.channels; c0 += kBlock)
-    for (std::size_t t = 0; t < output.tokens; ++t) add_row(output, t, c0, std::min(c0 + kBlock, output.channels));
+  for (std::size_t c0 = 0; c0 < output.channels; c0 += kTogether)
+    for (std::size_t t = 0; t < output.tokens; ++t) add_row(output, t, c0, std::min(c0 + kTogether, output.channels));
 }
 
 }  // namespace edgeattn

@@ -10,12 +10,12 @@ namespace {
 
 /// Columns of a panel, and bytes of a group.
 constexpr std::size_t kNr = 16;
-constexpr std::size_t kGroup = 4;
+constexpr std::size_t kDepthBytes = 4;
 
 /// sums[j] += Σ_k row[k]·operand[k, j] over the groups of one panel.
 template <class Sum, class InputElement, class Element, class Widen>
 void add_products(Sum (&sums)[kNr], const InputElement* row, const Element* groups, std::size_t inputs, Widen widen) {
-  constexpr std::size_t kDepth = kGroup / sizeof(Element);
+  constexpr std::size_t kDepth = kDepthBytes / sizeof(Element);
   for (std::size_t k = 0; k < inputs; k += kDepth, groups += kNr * kDepth)
     for (std::size_t d = 0; d < kDepth; ++d)
       for (std::size_t j = 0; j < kNr; ++j) sums[j] += widen(row[k + d]) * widen(groups[j * kDepth + d]);

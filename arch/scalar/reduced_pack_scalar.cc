@@ -9,15 +9,15 @@ namespace edgeattn {
 namespace {
 
 /// Bytes of a group of this set's operands, of 16-bit and of 8-bit elements alike.
-constexpr std::size_t kGroup = 4;
+constexpr std::size_t kGroupBytes = 4;
 /// Tokens of a group.
-constexpr std::size_t kTokens = kGroup / sizeof(Half);
+constexpr std::size_t kTokens = kGroupBytes / sizeof(Half);
 
 void pack_columns(const std::uint8_t* rows, std::size_t stride_bytes, std::size_t count, std::size_t padded, std::size_t groups,
                   std::uint8_t* columns, std::size_t nr) {
-  for (std::size_t g = 0; g < groups; ++g, columns += nr * kGroup) {
-    for (std::size_t t = 0; t < count; ++t) std::memcpy(columns + t * kGroup, rows + t * stride_bytes + g * kGroup, kGroup);
-    std::memset(columns + count * kGroup, 0, (padded - count) * kGroup);
+  for (std::size_t g = 0; g < groups; ++g, columns += nr * kGroupBytes) {
+    for (std::size_t t = 0; t < count; ++t) std::memcpy(columns + t * kGroupBytes, rows + t * stride_bytes + g * kGroupBytes, kGroupBytes);
+    std::memset(columns + count * kGroupBytes, 0, (padded - count) * kGroupBytes);
   }
 }
 

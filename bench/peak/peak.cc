@@ -19,15 +19,15 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-peak_fn* loop_of([[maybe_unused]] KernelSet set) {
+peak_fn* loop_of([[maybe_unused]] Isa isa) {
 #if EDGEATTN_AVX512
-  if (set == KernelSet::kAvx512) return peak_avx512;
+  if (isa == Isa::kAvx512) return peak_avx512;
 #endif
 #if EDGEATTN_AVX2
-  if (set == KernelSet::kAvx2 || set == KernelSet::kAvx512) return peak_avx2;
+  if (isa == Isa::kAvx2 || isa == Isa::kAvx512) return peak_avx2;
 #endif
 #if EDGEATTN_NEON
-  if (set == KernelSet::kNeon) return peak_neon;
+  if (isa == Isa::kNeon) return peak_neon;
 #endif
   return peak_scalar;
 }
@@ -53,8 +53,8 @@ std::size_t rounds_of_a_try(peak_fn* loop) {
 
 }  // namespace
 
-double fma_peak_gflops(KernelSet set, std::size_t threads) {
-  peak_fn* const loop = loop_of(set);
+double fma_peak_gflops(Isa isa, std::size_t threads) {
+  peak_fn* const loop = loop_of(isa);
   const std::size_t rounds = rounds_of_a_try(loop);
   std::atomic<std::size_t> arrived{0};
   // Spins, for a thread that sleeps wakes too late.

@@ -15,7 +15,6 @@
 #include "edgeattn/io.h"
 #include "gemm/builtin.h"
 #include "peak.h"
-#include "plan/isa.h"
 
 namespace edgeattn::cli {
 namespace {
@@ -24,11 +23,8 @@ constexpr std::uint64_t kWeightsSeed = 1, kInputSeed = 2;
 constexpr std::size_t kLeastReps = 5;
 constexpr double kDefaultMs = 1000;
 
-/// The kernels that the peak of `plan` is measured with: those of its products. XNNPACK takes the best that it has.
-KernelSet product_kernels(const Plan& plan) {
-  const bool own = plan.reduced() || builtin::is_name(plan.gemm_name);
-  return kernel_set(own ? plan.isa : plan.machine.best_isa());
-}
+/// The instruction set of the products, whose peak is measured. XNNPACK takes the best that the machine has.
+Isa product_isa(const Plan& plan) { return builtin::is_name(plan.gemm_name) ? plan.isa : plan.machine.best_isa(); }
 
 io::BlockWeights weights_of(const Spec& spec) {
   io::BlockWeights weights;
@@ -98,7 +94,7 @@ std::string bench_command(const BenchOptions& options) {
     BoundBlock block(planned, weights, context);
     measure(block, options.reps, bench);
     const std::size_t cores = std::min(planned.plan.threads, planned.machine.processors);
-    bench.fma_peak_gflops = fma_peak_gflops(product_kernels(planned.plan), cores);
+    bench.fma_peak_gflops = fma_peak_gflops(product_isa(planned.plan), cores);
   }
 
   std::string report;

@@ -176,17 +176,20 @@ const char* unreadable_file() noexcept {
   return nullptr;
 }
 
-/// Why XNNPACK says that it is out of memory: for any failure of cpuinfo, which tries only once in a process. So the first answer
-/// stays, whatever can be read later.
-Status why_not_initialised() noexcept {
-  enum Cause : std::uint8_t { kUnknown, kMemory, kFiles };
+/// Why XNNPACK cannot be initialised, for which it gives `status`. That of a failure of cpuinfo is "out of memory" in 2022 and
+/// "unsupported hardware" in 2024, whatever failed; and cpuinfo tries only once in a process, so that the first answer stays,
+/// whatever can be read later.
+Status why_not_initialised(xnn_status status) noexcept {
+  enum Cause : std::uint8_t { kUnknown, kMemory, kFiles, kProcessor };
   static std::atomic<std::uint8_t> known{kUnknown};
   std::uint8_t cause = kUnknown;
-  const std::uint8_t found = unreadable_file() != nullptr ? kFiles : kMemory;
+  const std::uint8_t found = unreadable_file() != nullptr ? kFiles : status == xnn_status_out_of_memory ? kMemory : kProcessor;
   if (known.compare_exchange_strong(cause, found)) cause = found;
   constexpr char kWho[] = "XNNPACK cannot run in this process: it could not find out about the processor, for want of ";
   if (cause == kMemory) return Status::error(StatusCode::kOutOfMemory, kWho, "memory");
-  return Status::error(StatusCode::kGemm, kWho, "/proc/cpuinfo or /sys/devices/system/cpu");
+  if (cause == kFiles) return Status::error(StatusCode::kGemm, kWho, "/proc/cpuinfo or /sys/devices/system/cpu");
+  return Status::error(StatusCode::kGemm, "XNNPACK cannot run on this processor: xnn_initialize returned ",
+                       static_cast<std::size_t>(status));
 }
 
 /// Initialises XNNPACK with our allocator, which it keeps for the life of the process.
@@ -199,11 +202,7 @@ Status initialise() noexcept {
     kept.store(true, std::memory_order_relaxed);
   }
   const xnn_status status = xnn_initialize(&arena_allocator());
-  if (status == xnn_status_out_of_memory) return why_not_initialised();
-  if (status != xnn_status_success)
-    return Status::error(StatusCode::kGemm, "XNNPACK cannot run on this processor: xnn_initialize returned ",
-                         static_cast<std::size_t>(status));
-  return {};
+  return status == xnn_status_success ? Status{} : why_not_initialised(status);
 }
 
 }  // namespace

@@ -58,7 +58,7 @@ class IndexReader final : public nlohmann::json_sax<Json> {
   }
 
   bool key(string_t& name) override {
-    if (in_map()) entries_.push_back({std::move(name), {}});
+    if (in_map()) entries_.push_back({name, {}});
     if (depth_ != 1) return true;
     at_map_ = name == "weight_map";
     if (!at_map_ || !std::exchange(has_map_, true)) return true;

@@ -148,8 +148,8 @@ std::vector<BlockPlace> block_places(const SafetensorsFile& file) {
   }
   // Where a place has projections of two styles, the one that style_at takes.
   std::ranges::sort(places, {}, [](const BlockPlace& place) { return std::tie(place.prefix, place.style); });
-  const auto doubles = std::ranges::unique(places, {}, &BlockPlace::prefix);
-  places.erase(doubles.begin(), doubles.end());
+  const auto same_place = [](const BlockPlace& a, const BlockPlace& b) { return a.prefix == b.prefix; };
+  places.erase(std::unique(places.begin(), places.end(), same_place), places.end());
   return places;
 }
 

@@ -20,8 +20,7 @@ class SortedKeys {
   /// Those that begin with `prefix`.
   [[nodiscard]] std::span<const std::string_view> below(std::string_view prefix) const {
     const auto start = [&](std::string_view name) { return name.substr(0, prefix.size()); };
-    const auto range = std::ranges::equal_range(names_, prefix, {}, start);
-    return {range.begin(), range.end()};
+    return {std::ranges::lower_bound(names_, prefix, {}, start), std::ranges::upper_bound(names_, prefix, {}, start)};
   }
 
  private:
