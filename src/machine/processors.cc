@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 
 namespace edgeattn {
@@ -76,7 +75,7 @@ class Path {
  public:
   Path& operator+=(std::string_view part) noexcept {
     if (fits_ && part.size() < sizeof text_ - length_) {
-      std::memcpy(text_ + length_, part.data(), part.size());
+      part.copy(text_ + length_, part.size());
       length_ += part.size();
     } else {
       fits_ = false;
