@@ -126,11 +126,12 @@ TEST_CASE("mutations: a changed file is refused, or read as what it means") {
   const std::size_t count = cases().value_or(kCases);
   for (std::uint64_t stream = first_case(); count == 0 || stream < first_case() + count; ++stream) {
     std::mt19937_64 engine = random_engine(stream);
-    Mutant mutant = originals[stream % originals.size()];
+    const auto chosen = static_cast<std::size_t>(stream % originals.size());
+    Mutant mutant = originals[chosen];
     // One mutation of two, two of four, rarely more: they must leave something to be read.
     std::vector<const char*> applied;
     while (applied.empty() || (applied.size() < 4 && engine() % 2 == 0)) {
-      const Mutation& mutation = kMutations[engine() % kMutations.size()];
+      const Mutation& mutation = kMutations[static_cast<std::size_t>(engine() % kMutations.size())];
       if (!mutant.block.empty() && mutation.apply(mutant, engine)) applied.push_back(mutation.name);
       else if (mutant.block.empty()) break;
     }
@@ -142,7 +143,7 @@ TEST_CASE("mutations: a changed file is refused, or read as what it means") {
     const std::optional<io::BlockWeights> meant = meaning(mutant);
     const bool right = status.ok() ? meant && same(read, *meant, x) : !meant;
     for (const char* name : applied) ++(status.ok() ? tallies[name].right : tallies[name].refused);
-    INFO("--first-case=", stream, " --cases=1: ", originals[stream % originals.size()].prefix, mutant.history, " ",
+    INFO("--first-case=", stream, " --cases=1: ", originals[chosen].prefix, mutant.history, " ",
          std::string(status.ok() ? "read" : status.message()), std::string(meant ? ", means something" : ", means nothing"));
     CHECK(right);
   }

@@ -219,7 +219,7 @@ TEST_CASE("sharded: an index cut at any byte, or with any byte changed, never do
   std::printf("2000 changes of one byte, seed 15\n");
   for (int change = 0; change < 2000; ++change) {
     std::string changed = good;
-    changed[engine() % changed.size()] = static_cast<char>(engine() % 256);
+    changed[static_cast<std::size_t>(engine() % changed.size())] = static_cast<char>(engine() % 256);
     write_file(folder / "index", changed);
     SafetensorsFile file;
     const Status status = SafetensorsFile::open(folder / "index", file);
