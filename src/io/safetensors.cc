@@ -76,6 +76,7 @@ Status SafetensorsFile::State::open_shards() {
   EDGEATTN_TRY(parse_index(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, entries));
 
   std::vector<const IndexEntry*> by_shard;
+  by_shard.reserve(entries.size());
   for (const IndexEntry& entry : entries) by_shard.push_back(&entry);
   std::ranges::sort(by_shard, {}, [](const IndexEntry* entry) { return std::tie(entry->shard, entry->tensor); });
   for (std::size_t i = 0; i < by_shard.size(); ++i)

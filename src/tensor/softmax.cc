@@ -14,7 +14,7 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 /// Rows that the kernel takes at once: it works on four side by side.
-constexpr std::size_t kRows = 4;
+constexpr std::size_t kRowsAtOnce = 4;
 /// Columns taken at once where the dim's elements are apart.
 constexpr std::size_t kColumns = 64;
 
@@ -52,7 +52,7 @@ float score(float x, float largest) noexcept {
   return scaled < kPowerIsZero ? kPowerIsZero : scaled;
 }
 
-/// Up to kRows rows, the elements of each side by side in `out`.
+/// Up to kRowsAtOnce rows, the elements of each side by side in `out`.
 void softmax_rows(const Kernels& kernels, const Slices& slices) noexcept {
   for (std::size_t i = 0; i < slices.rows; ++i) {
     const float* const x = slices.x + i * slices.x_row;
@@ -64,8 +64,8 @@ void softmax_rows(const Kernels& kernels, const Slices& slices) noexcept {
       for (std::size_t j = 0; j < slices.count; ++j) scores[j] = score(x[j * slices.x_step], max);
     }
   }
-  float max[kRows], sum[kRows] = {}, rescale[kRows];
-  std::fill_n(max, kRows, -kInfinity);
+  float max[kRowsAtOnce], sum[kRowsAtOnce] = {}, rescale[kRowsAtOnce];
+  std::fill_n(max, kRowsAtOnce, -kInfinity);
   kernels.softmax(slices.out, slices.rows, slices.count, slices.out_row, max, sum, rescale);
   kernels.normalize_rows(slices.out, sum, slices.rows, slices.count, slices.out_row);
 }
@@ -113,7 +113,7 @@ Status softmax(const TensorView<const float>& tensor, std::ptrdiff_t dim, const 
   const std::size_t rows = nearest_dim(to, d);
   const bool side_by_side = to.strides[d] == 1 || to.sizes[d] == 1;
   const std::size_t row_count = rows == d ? 1 : to.sizes[rows];
-  const std::size_t most = side_by_side ? kRows : kColumns;
+  const std::size_t most = side_by_side ? kRowsAtOnce : kColumns;
   const Planes planes(from, to, rows, d);
   for (std::size_t i = 0; i < planes.count(); ++i) {
     const Planes::Place place = planes.place(i);
