@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "after_last.h"
 #include "errors.h"
 #include "foreign_keys.h"
 
@@ -125,7 +126,8 @@ Status check_hidden_projections(const SafetensorsFile& file, const std::string* 
 const TensorInfo* norm_above(const SafetensorsFile& file, const SortedKeys& keys, const std::string& prefix,
                              std::size_t channels) {
   if (prefix.size() < 2) return nullptr;
-  const std::string_view parent = std::string_view(prefix).substr(0, prefix.rfind('.', prefix.size() - 2) + 1);
+  const std::string_view block = std::string_view(prefix).substr(0, prefix.size() - 1);
+  const std::string_view parent = block.substr(0, after_last(block, '.'));
   const TensorInfo* found = nullptr;
   for (const std::string_view name : keys.below(parent)) {
     const std::string_view rest = name.substr(parent.size());

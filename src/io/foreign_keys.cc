@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "after_last.h"
+
 namespace edgeattn::io {
 namespace {
 
@@ -185,7 +187,7 @@ const char* foreign_meaning(const KeyStyle& style, const KeyPlace& place) {
 }
 
 bool is_harmless(const KeyPlace& place, const char* norm) {
-  const std::string_view leaf = place.key.substr(place.key.rfind('.') + 1);
+  const std::string_view leaf = place.key.substr(after_last(place.key, '.'));
   // thop leaves its counts in what it profiled.
   if (leaf == "total_ops" || leaf == "total_params") return true;
   if (place.module == KeyPlace::kNorm) return norm != nullptr && place.name == norm && place.key == "num_batches_tracked";

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <utility>
 
+#include "after_last.h"
 #include "descriptor.h"
 #include "errors.h"
 #include "signals.h"
@@ -155,7 +156,7 @@ bool only_in_place(int error) {
 int write_and_rename(const std::string& target, const struct stat* old, std::span<const Bytes> parts) {
   const mode_t mode = old != nullptr ? old->st_mode & kPermissions : kNewFileMode;
   TemporaryFile temporary;
-  if (!temporary.create(target.substr(0, target.rfind('/') + 1), mode)) return errno;
+  if (!temporary.create(target.substr(0, after_last(target, '/')), mode)) return errno;
   if (const int error = write_all(temporary.descriptor(), parts)) return error;
   if (old != nullptr && ::fchmod(temporary.descriptor(), mode) != 0) return errno;
   return temporary.rename(target) ? 0 : errno;

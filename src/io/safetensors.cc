@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "after_last.h"
 #include "dtype.h"
 #include "edgeattn/io.h"
 #include "errors.h"
@@ -15,16 +16,6 @@
 #include "scale_key.h"
 
 namespace edgeattn::io {
-namespace {
-
-/// Where the name of a file begins in its path, behind all folders.
-std::size_t name_begin(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? 0 : slash + 1;
-}
-
-}  // namespace
-
 struct [[gnu::visibility("hidden")]] SafetensorsFile::State {
   std::string path;
   std::vector<std::string> files;
@@ -87,7 +78,7 @@ Status SafetensorsFile::State::open_shards() {
 
 /// @param tensor  one that the index says is there
 Status SafetensorsFile::State::add_shard(const std::string& shard, const std::string& tensor) {
-  const std::string& name = files.emplace_back(path.substr(0, name_begin(path)) + shard);
+  const std::string& name = files.emplace_back(path.substr(0, after_last(path, '/')) + shard);
   FileBytes& content = contents.emplace_back();
   const Status opened = FileBytes::open(name, FileBytes::Pipes::kRefused, content);
   if (opened.code() == StatusCode::kNotFound)
@@ -111,7 +102,7 @@ Status SafetensorsFile::State::check_shards(const std::vector<IndexEntry>& entri
   const auto fail = [&](const std::string& tensor, auto... parts) {
     return tensor_error(StatusCode::kFormat, path, tensor, parts...);
   };
-  const auto name_of = [this](std::size_t file) { return files[file].substr(name_begin(files[file])); };
+  const auto name_of = [this](std::size_t file) { return files[file].substr(after_last(files[file], '/')); };
   for (std::size_t i = 1; i < by_name.size(); ++i) {
     const TensorInfo &first = tensors[by_name[i - 1]], &second = tensors[by_name[i]];
     if (first.name == second.name)

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "after_last.h"
+
 namespace edgeattn::io {
 namespace {
 
@@ -20,7 +22,7 @@ bool is_scale_key(std::string_view key, std::string_view tensor) noexcept {
     const std::string_view model = key.substr(0, key.size() - kWholeModel.size());
     return (model.empty() || model.ends_with('.')) && tensor.starts_with(model);
   }
-  const std::size_t dot = tensor.rfind('.'), module_end = dot == std::string_view::npos ? 0 : dot + 1;
+  const std::size_t module_end = after_last(tensor, '.');
   if (!key.starts_with(tensor.substr(0, module_end))) return false;
   const std::string_view rest = key.substr(module_end), name = tensor.substr(module_end);
   return speaks_of_scales(rest.substr(0, rest.find('.'))) || (rest.starts_with(name) && speaks_of_scales(rest));
