@@ -14,7 +14,7 @@ work=build/fuzzing
 venv=$work/venv
 requirements=fuzz/requirements.txt
 
-tools/sanitized.sh -- write_seeds verdicts "${targets[@]/#/fuzz_}"
+tools/sanitized.sh address -- write_seeds verdicts "${targets[@]/#/fuzz_}"
 mkdir -p "$work/finds"
 
 # fuzz TARGET: its exit code goes to a file, its last words to another.

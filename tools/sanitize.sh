@@ -8,15 +8,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 case ${1:-address} in
   address)
     build=sanitize suite=()
-    tools/sanitized.sh
+    tools/sanitized.sh address
     ;;
   thread)
     build=sanitize-thread suite=(--suite threads)
-    tools/setup.sh clang libclang-rt-dev
-    werror=false
-    if [[ ${CI:-} == true ]]; then werror=true; fi
-    CC=clang CXX=clang++ tools/build.sh "$build" --buildtype=debug --optimization=1 --unity=on -Dunity_size=10 \
-      -Db_sanitize=thread -Db_lundef=false -Dtests=enabled -Dbench=disabled -Dwerror=$werror -- threads_tests
+    tools/sanitized.sh thread -- threads_tests
     ;;
   *)
     echo "tools/sanitize.sh: expected address or thread, given '$1'" >&2
