@@ -39,10 +39,10 @@ emulate "${cores[0]}"
 werror=false
 if [[ ${CI:-} == true ]]; then werror=true; fi
 tools/build.sh "cross/$arch/$build" --cross-file "$base/sysroot.ini" --cross-file "cross/$triplet.ini" \
-  --buildtype=release --prefix=/usr/local --libdir=lib -Dpkgconfig.relocatable=true \
+  --buildtype=release --unity=on -Dunity_size=10 --prefix=/usr/local --libdir=lib -Dpkgconfig.relocatable=true \
   -Dxnnpack=$xnnpack -Dtests=enabled -Dbench=disabled -Dwerror=$werror
 
-# What depends on the core are the products of XNNPACK, so the other cores have the tests of blocks alone, and not of scalar ones.
+# What depends on the core are the products of XNNPACK, so the other cores have the tests of blocks on these alone.
 # The kernels of reduced precision run on those that have the instructions: QEMU's `max`, which is no board's, has all.
 # For x86_64 that goes for the first core too: all else runs natively where this does.
 logs=()
@@ -56,7 +56,7 @@ for core in "${cores[@]}"; do
   if [[ $core == max ]]; then suites=(--suite reduced --no-suite scalar); fi
   meson test -C "$base/$build" --no-rebuild --print-errorlogs --timeout-multiplier 4 --logbase "$core" "${suites[@]}" || status=$?
   logs+=("$base/$build/meson-logs/$core.json")
-  suites=(--suite core --suite reduced --no-suite scalar)
+  suites=(--suite core --suite reduced --no-suite scalar --no-suite builtin)
 done
 
 version=$(meson introspect --projectinfo "$base/$build" | python3 -c 'import json, sys; print(json.load(sys.stdin)["version"])')
