@@ -8,6 +8,7 @@
 #include "errors.h"
 #include "folded.h"
 #include "foreign.h"
+#include "plan/sizes.h"
 
 namespace edgeattn::io {
 namespace {
@@ -52,14 +53,15 @@ constexpr KeyStyle kStyles[] = {
 void add_projections(const BlockPlace& place, std::size_t channels, std::vector<BlockTensor>& tensors) {
   const KeyStyle& style = *place.style;
   const std::size_t parts = style.projections.size();
-  const std::size_t rows = style.folded ? channels : 3 / parts * channels;
+  const std::size_t rows = style.folded ? channels : sizes::mul(3 / parts, channels);
   const auto weight = style.folded ? &BlockWeights::score_weight : &BlockWeights::qkv_weight;
   const auto bias = style.folded ? &BlockWeights::score_bias : &BlockWeights::qkv_bias;
   for (std::size_t part = 0; part < parts; ++part) {
     const std::string name = place.prefix + style.projections[part];
-    const std::size_t first_row = part * rows;
-    tensors.push_back({name + ".weight", rows, channels, true, weight, first_row * channels, parts * rows * channels});
-    tensors.push_back({name + ".bias", rows, 0, style.folded, bias, first_row, parts * rows});
+    const std::size_t first_row = sizes::mul(part, rows);
+    tensors.push_back({name + ".weight", rows, channels, true, weight, sizes::mul(first_row, channels),
+                       sizes::mul(parts, rows, channels)});
+    tensors.push_back({name + ".bias", rows, 0, style.folded, bias, first_row, sizes::mul(parts, rows)});
   }
 }
 
@@ -69,7 +71,7 @@ std::vector<BlockTensor> expected_tensors(const BlockPlace& place, Norm norm, co
   std::vector<BlockTensor> tensors;
   add_projections(place, channels, tensors);
   const std::string out = place.prefix + style.out;
-  tensors.push_back({out + ".weight", channels, channels, true, &BlockWeights::out_weight, 0, channels * channels});
+  tensors.push_back({out + ".weight", channels, channels, true, &BlockWeights::out_weight, 0, sizes::mul(channels, channels)});
   tensors.push_back({out + ".bias", channels, 0, style.folded, &BlockWeights::out_bias, 0, channels});
   for (const NormKey& key : kNormKeys) {
     if (key.belongs_to(norm)) tensors.push_back({key.tensor(place, norm_name), channels, 0, true, key.values, 0, channels});
