@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,6 +21,9 @@ namespace {
 void require_one_line(const Status& status, std::string_view path = "input") {
   const std::string_view message = status.message();
   require(message.starts_with(path) && message.find('\n') == std::string_view::npos, "one line: " + std::string(message));
+  // What is not UTF-8 is left out.
+  const std::string text = nlohmann::json(message).dump(-1, ' ', false, nlohmann::json::error_handler_t::ignore);
+  require(nlohmann::json::parse(text) == message, "UTF-8: " + std::string(message));
 }
 
 /// The first number in a dtype's name, but for the small ones.

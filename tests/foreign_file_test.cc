@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "edgeattn/io.h"
@@ -83,6 +84,11 @@ const Foreign kForeign[] = {
     {"Entry not found: größe.safetensors of somebody's model on a server",
      "text, which begins with 'Entry not found: größe.safetensors of '"},
     {"404: a\tb\r\n", "text, which begins with '404: a?b"},
+    {"a:{,\xdb", "text, which begins with 'a:{,'"},
+    {"a file of half a \xf0\x9f\x98", "text, which begins with 'a file of half a '"},
+    {"surrogates \xed\xa0\x80 are none", "the file begins with 73 75 72 72 6f 67"},
+    {"two bytes \xe0\x80\x80 for zero", "the file begins with 74 77 6f 20 62 79"},
+    {"beyond the last \xf4\x90\x80\x80", "the file begins with 62 65 79 6f 6e 64"},
     {zeros(16), "its first 16 bytes are zeros"},
     {zeros(1000), "its first 1000 bytes are zeros"},
     {zeros(10000), "its first 4096 bytes are zeros"},
@@ -109,6 +115,7 @@ TEST_CASE("safetensors: what is another kind of file is named, in memory and on 
       if (!index_on_disk) CHECK(message.find(foreign.said) != std::string::npos);
       CHECK(message.find("w: ") != std::string::npos);
       CHECK(message.find('\n') == std::string::npos);
+      CHECK_NOTHROW((void)nlohmann::json(message).dump());  // which takes UTF-8 alone
     }
     CHECK(file.tensors().empty());
   }

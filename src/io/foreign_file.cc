@@ -87,6 +87,10 @@ std::size_t character_bytes(std::string_view text) {
   if (first < 0x80) return (first >= 0x20 && first != 0x7F) || contains("\n\r\t", text.substr(0, 1)) ? 1 : 0;
   const std::size_t bytes = first < 0xC2 || first > 0xF4 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
   const std::string_view rest = text.substr(1, bytes - std::min<std::size_t>(bytes, 1));
+  // What fewer bytes could say, surrogates, and what is beyond the last code point (RFC 3629).
+  const unsigned least = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80, most = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+  const unsigned second = rest.empty() ? least : static_cast<unsigned char>(rest[0]);
+  if (second < least || second > most) return 0;
   return std::ranges::all_of(rest, [](char c) { return (static_cast<unsigned char>(c) & 0xC0u) == 0x80u; }) ? bytes : 0;
 }
 
@@ -111,8 +115,13 @@ std::string text_format(std::string_view text) {
     return index ? "the index of a sharded model: give its path, beside its shards" : "a JSON file";
   }
   constexpr std::size_t kMostShown = 40;
-  std::size_t end = std::min(words.size(), kMostShown);
-  while (end < words.size() && end > 0 && (static_cast<unsigned char>(words[end]) & 0xC0u) == 0x80u) --end;
+  // Whole characters: the last one of a file may be cut.
+  std::size_t end = 0;
+  while (end < words.size()) {
+    const std::size_t next = end + character_bytes(words.substr(end));
+    if (next > std::min(words.size(), kMostShown)) break;
+    end = next;
+  }
   return std::string("text, which begins with '") + Shown(words.substr(0, end)).c_str() + "'";
 }
 
