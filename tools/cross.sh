@@ -39,7 +39,7 @@ emulate "${cores[0]}"
 werror=false
 if [[ ${CI:-} == true ]]; then werror=true; fi
 tools/build.sh "cross/$arch/$build" --cross-file "$base/sysroot.ini" --cross-file "cross/$triplet.ini" \
-  --buildtype=release --unity=on -Dunity_size=10 --prefix=/usr/local --libdir=lib -Dpkgconfig.relocatable=true \
+  --buildtype=release --prefix=/usr/local --libdir=lib -Dpkgconfig.relocatable=true \
   -Dxnnpack=$xnnpack -Dtests=enabled -Dbench=disabled -Dwerror=$werror
 
 # What depends on the core are the products of XNNPACK, so the other cores have the tests of blocks on these alone.

@@ -33,5 +33,5 @@ exec unshare --mount --fork -- bash -euc '
   mount --rbind /proc "$0/proc"
   mount --rbind /sys "$0/sys"
   exec chroot "$0" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 CI="$1" /edgeattn/tools/test.sh \
-    --suite quick --suite build --suite core -Dtest_samples=true -Dunity=on -Dunity_size=10
+    --suite quick --suite build --suite core -Dtest_samples=true
 ' "$root" "${CI:-}"

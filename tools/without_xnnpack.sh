@@ -5,4 +5,4 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 exec tools/test.sh --build without-xnnpack --suite quick --suite build -Dxnnpack=disabled \
-  -Dtest_samples=true -Dbench=disabled -Dunity=on -Dunity_size=10
+  -Dtest_samples=true -Dbench=disabled

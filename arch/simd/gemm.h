@@ -40,6 +40,21 @@ template <size_t kFirst, size_t kLast, size_t kRows, size_t kVectors>
   if constexpr (kFirst < kLast) add_products<kFirst + 1, kLast>(inputs, weights + nr, nr, sums);
 }
 
+inline bool adds(const float* rescale, size_t row) { return rescale != nullptr && rescale[row] != 0.0f; }
+
+/// Stores `live` columns of rows of sums, or adds them to what the output holds. Apart from where they are computed, for it would be the
+/// larger part of every block.
+[[gnu::noinline]] void store_columns(const float* sums, size_t stride, size_t rows, size_t live, const float* rescale, float* output,
+                                     size_t output_stride) {
+  for (size_t r = 0; r < rows; ++r, sums += stride, output += output_stride) {
+    for (size_t column = 0; column < live; column += kLanes) {
+      const auto mask = lanes(0, smaller_of(live - column, kLanes));
+      const Vec sum = load(sums + column, mask);
+      store(output + column, adds(rescale, r) ? fused(load(output + column, mask), broadcast(rescale[r]), sum) : sum, mask);
+    }
+  }
+}
+
 /// kRows rows of the product by kVectors vectors of one panel, all in registers, of which `live` columns are stored. Never inlined:
 /// its loop takes all registers.
 ///
@@ -76,49 +91,62 @@ template <size_t kRows, size_t kVectors>
       weights += product.nr;
     }
   }
-  const auto finish = [&](size_t r, size_t v, auto mask) {
-    float* const to = output + r * product.output_stride + v * kLanes;
-    const bool add = rescale != nullptr && rescale[r] != 0.0f;
-    store(to, add ? fused(load(to, mask), broadcast(rescale[r]), sums[r][v]) : sums[r][v], mask);
-  };
-  const bool whole = live >= kVectors * kLanes;
+  // A single vector of columns is the last of a product, so that its blocks may be small rather than quick to add.
+  if (live < kVectors * kLanes || (kVectors == 1 && rescale != nullptr)) {
+    float whole[kRows * kVectors * kLanes];
+#pragma GCC unroll 16
+    for (size_t r = 0; r < kRows; ++r)
+#pragma GCC unroll 16
+      for (size_t v = 0; v < kVectors; ++v) store(whole + (r * kVectors + v) * kLanes, sums[r][v], All{});
+    return store_columns(whole, kVectors * kLanes, kRows, live, rescale, output, product.output_stride);
+  }
 #pragma GCC unroll 16
   for (size_t r = 0; r < kRows; ++r) {
+    float* const to = output + r * product.output_stride;
+    if (kVectors > 1 && adds(rescale, r)) {
+      const Vec factor = broadcast(rescale[r]);
 #pragma GCC unroll 16
-    for (size_t v = 0; v < kVectors; ++v) {
-      if (whole) finish(r, v, All{});
-      else if (live > v * kLanes) finish(r, v, lanes(0, smaller_of(live - v * kLanes, kLanes)));
+      for (size_t v = 0; v < kVectors; ++v) sums[r][v] = fused(load(to + v * kLanes, All{}), factor, sums[r][v]);
     }
+#pragma GCC unroll 16
+    for (size_t v = 0; v < kVectors; ++v) store(to + v * kLanes, sums[r][v], All{});
   }
 }
 
-/// Columns [begin, end) of `rows` rows from `first` on, from kFewest to kRows, by kVectors vectors at a time.
+using block_fn = void(const PanelProduct& product, const float* input, const float* panel, const float* rescale, float* output,
+                      size_t live);
+
+/// multiply_block of kFewest to kRows rows. A table: calls of each by name would be larger than the blocks of few rows.
 template <size_t kRows, size_t kFewest, size_t kVectors>
-void multiply_rows(const PanelProduct& product, size_t first, size_t rows, size_t begin, size_t end) {
-  if constexpr (kRows > kFewest) {
-    if (rows < kRows) return multiply_rows<kRows - 1, kFewest, kVectors>(product, first, rows, begin, end);
+struct Blocks {
+  constexpr Blocks() { fill<kFewest>(); }
+  template <size_t kCount>
+  constexpr void fill() {
+    of[kCount - kFewest] = multiply_block<kCount, kVectors>;
+    if constexpr (kCount < kRows) fill<kCount + 1>();
   }
-  const size_t panel_stride = product.nr * (1 + product.inputs);
-  const float* const input = product.input + first * product.input_stride;
-  const float* const rescale = product.rescale != nullptr ? product.rescale + first : nullptr;
-  float* const output = product.output + first * product.output_stride;
-  for (size_t column = begin; column < end; column += kVectors * kLanes)
-    multiply_block<kRows, kVectors>(product, input, product.operand + column / product.nr * panel_stride + column % product.nr, rescale,
-                                    output + column, end - column);
-}
 
-/// All rows of columns [begin, end), in equal blocks of at most kRows. A block stays in the first cache while it meets all panels; but
+  block_fn* of[kRows - kFewest + 1] = {};
+};
+
+/// All rows of columns [begin, end), in equal blocks of kFewest to kRows. A block stays in the first cache while it meets all panels; but
 /// of few rows, all stay in the second one while they meet one panel after another, so that a large operand is read once.
 template <size_t kRows, size_t kFewest, size_t kVectors>
 void multiply_columns(const PanelProduct& product, size_t begin, size_t end) {
+  static constexpr Blocks<kRows, kFewest, kVectors> kBlocks;
   constexpr size_t kManyMoreColumns = 8, kColumns = kVectors * kLanes;
   const bool panel_by_panel = product.outputs >= kManyMoreColumns * product.rows;
   const size_t columns = panel_by_panel ? kColumns : end - begin;
-  const size_t blocks = (product.rows + kRows - 1) / kRows;
-  for (size_t column = begin; column < end; column += columns) {
+  const size_t blocks = (product.rows + kRows - 1) / kRows, panel_stride = product.nr * (1 + product.inputs);
+  for (size_t from = begin; from < end; from += columns) {
     for (size_t block = 0, first = 0; block < blocks; ++block) {
       const size_t next = product.rows * (block + 1) / blocks;
-      multiply_rows<kRows, kFewest, kVectors>(product, first, next - first, column, smaller_of(column + columns, end));
+      block_fn* const multiply = kBlocks.of[next - first - kFewest];
+      const float* const rescale = product.rescale != nullptr ? product.rescale + first : nullptr;
+      for (size_t column = from; column < smaller_of(from + columns, end); column += kColumns)
+        multiply(product, product.input + first * product.input_stride,
+                 product.operand + column / product.nr * panel_stride + column % product.nr, rescale,
+                 product.output + first * product.output_stride + column, end - column);
       first = next;
     }
   }
